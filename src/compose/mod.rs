@@ -1,0 +1,1 @@
+//! Pure builders of docker and compose scripts, and readers of their output.

@@ -1,0 +1,1 @@
+//! HTTP checks through SSH, release identity, diagnosis in words.

@@ -1,0 +1,18 @@
+//! pointsman moves live traffic from one pool of servers to the other: it deploys a new tag to the
+//! cold pool, proves it healthy, then flips the switch so that the cold pool goes hot.
+//!
+//! Data flows one way: an [`inventory`] and what [`observe`] reads of the world go into the pure
+//! planner ([`plan`]); [`run`] executes the plan through [`steps`], which act through [`switch`],
+//! [`compose`] and [`health`] over [`remote`]; everything seen is an event of [`report`].
+
+pub mod cli;
+pub mod compose;
+pub mod health;
+pub mod inventory;
+pub mod observe;
+pub mod plan;
+pub mod remote;
+pub mod report;
+pub mod run;
+pub mod steps;
+pub mod switch;

@@ -1,0 +1,1 @@
+//! Reads servers and switch into an Observation.

@@ -1,0 +1,1 @@
+//! The dispatcher, the fence and the journal.

@@ -1,0 +1,1 @@
+//! The switch contract and its connectors.
