@@ -1,9 +1,16 @@
 //! Servers over SSH: sessions, typed scripts, the guard, tunnels.
 
+mod error;
+mod guard;
+mod hostkey;
 pub mod output;
 pub mod script;
-pub mod session;
+mod session;
+mod sessions;
 
+pub use error::RemoteError;
+pub use guard::{Armed, Claim, Fence};
 pub use output::Output;
 pub use script::{Script, ScriptError};
-pub use session::{Armed, Fence, RemoteError, Server, Session, Sessions, Tunnel};
+pub use session::{Session, Tunnel};
+pub use sessions::{Server, Sessions};

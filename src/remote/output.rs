@@ -23,9 +23,7 @@ impl Output {
     /// The part of standard output that follows `section NAME`, up to the next section.
     /// `None` when the script never came that far.
     pub fn section(&self, name: &str) -> Option<&str> {
-        self.sections()
-            .find(|(n, _)| *n == name)
-            .map(|(_, text)| text)
+        self.sections().find(|(n, _)| *n == name).map(|(_, text)| text)
     }
 
     /// All parts in order. Text before the first section is left out.
@@ -58,10 +56,6 @@ impl Output {
     /// What the script said on standard error, or else on standard output, for a message.
     pub fn complaint(&self) -> &str {
         let err = self.stderr.trim();
-        if err.is_empty() {
-            self.stdout.trim()
-        } else {
-            err
-        }
+        if err.is_empty() { self.stdout.trim() } else { err }
     }
 }

@@ -19,9 +19,7 @@ pub enum ScriptError {
         name: String,
     },
     /// Not a name that a shell takes.
-    #[error(
-        "{name:?} is no name of an environment variable (letters, digits and _, no digit first)"
-    )]
+    #[error("{name:?} is no name of an environment variable (letters, digits and _, no digit first)")]
     Name {
         /// What was given.
         name: String,
@@ -99,12 +97,36 @@ impl Script {
     /// # Errors
     /// When a value cannot be passed by any shell (NUL) or an exported name is none.
     pub fn render(&self) -> Result<String, ScriptError> {
+        self.wrapped("pm_main </dev/null\n")
+    }
+
+    /// As [`Script::render`], for a body that reads the channel's standard input itself.
+    ///
+    /// # Errors
+    /// As [`Script::render`].
+    pub(super) fn render_interactive(&self) -> Result<String, ScriptError> {
+        self.wrapped("pm_main\n")
+    }
+
+    fn wrapped(&self, call: &str) -> Result<String, ScriptError> {
+        Ok(format!(
+            "pm_main() {{\n{}\n}}\n{call}",
+            self.render_definitions()?
+        ))
+    }
+
+    /// The values, helpers and body without the function around them: for the guard, which runs
+    /// `prepare` and `commit` of an armed script in its own shell.
+    ///
+    /// # Errors
+    /// As [`Script::render`].
+    pub(super) fn render_definitions(&self) -> Result<String, ScriptError> {
         let mut out = String::with_capacity(self.body.len() + 1024);
-        out.push_str("pm_main() {\nset -u\nLC_ALL=C; export LC_ALL\n");
+        out.push_str("set -u\nLC_ALL=C; export LC_ALL\n");
         out.push_str(PRELUDE);
         for (name, bytes) in &self.files {
             // Base64 keeps any byte intact and cannot contain the delimiter's underscore.
-            let _ = write!(out, "{name}() {{ base64 -d <<'PM_FILE_END'\n");
+            let _ = writeln!(out, "{name}() {{ base64 -d <<'PM_FILE_END'");
             let encoded = STANDARD.encode(bytes);
             for line in encoded.as_bytes().chunks(76) {
                 out.push_str(std::str::from_utf8(line).unwrap_or_default());
@@ -130,7 +152,6 @@ impl Script {
             let _ = writeln!(out, "{name}={}", quote(name, value)?);
         }
         out.push_str(self.body);
-        out.push_str("\n}\npm_main </dev/null\n");
         Ok(out)
     }
 }
@@ -139,14 +160,8 @@ impl std::fmt::Debug for Script {
     /// Names only: values and files may be secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Script")
-            .field(
-                "vars",
-                &self.vars.iter().map(|(n, _)| n).collect::<Vec<_>>(),
-            )
-            .field(
-                "files",
-                &self.files.iter().map(|(n, _)| n).collect::<Vec<_>>(),
-            )
+            .field("vars", &self.vars.iter().map(|(n, _)| n).collect::<Vec<_>>())
+            .field("files", &self.files.iter().map(|(n, _)| n).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -154,9 +169,7 @@ impl std::fmt::Debug for Script {
 /// Whether a shell takes this as the name of an environment variable.
 pub fn is_env_name(name: &str) -> bool {
     let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 

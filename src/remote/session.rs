@@ -1,158 +1,275 @@
-//! One SSH master per server and run; scripts, guarded scripts and tunnels over it.
+//! A connection to one server: scripts and tunnels over it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Output, Script};
+use openssh::{ForwardType, Socket, Stdio};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Mutex, Semaphore};
 
-/// A server as SSH sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Server {
-    /// Short name for messages.
-    pub name: String,
-    /// Host name, address or alias.
-    pub address: String,
-    /// Port, when the inventory says one.
-    pub port: Option<u16>,
-    /// User, when the inventory says one.
-    pub user: Option<String>,
-}
+use super::error::RemoteError;
+use super::output::Output;
+use super::script::Script;
+use super::sessions::{Server, Shared, with_sources};
 
-/// Why something remote has no ordinary result.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RemoteError {
-    /// The server could not be reached; nothing was sent.
-    #[error("{server}: {problem}")]
-    Connect {
-        /// Its name.
-        server: String,
-        /// In words: what was tried, what came back.
-        problem: String,
-        /// What to type next.
-        hint: String,
-    },
-    /// The script was sent, and its end is not known: it may have run, or may still.
-    #[error("{server}: the connection broke or the deadline of {deadline:?} passed during {what}")]
-    InDoubt {
-        /// The server's name.
-        server: String,
-        /// The step.
-        what: String,
-        /// How long was waited.
-        deadline: Duration,
-    },
-    /// The server has seen a newer run; nothing was changed.
-    #[error("{server}: fenced by a newer run (epoch {seen} there, {ours} here)")]
-    Fenced {
-        /// The server's name.
-        server: String,
-        /// Epoch on the server.
-        seen: u64,
-        /// Epoch of this run.
-        ours: u64,
-    },
-    /// The guard refused for another reason (not fenced yet, lock held too long); nothing was changed.
-    #[error("{server}: {problem}")]
-    Refused {
-        /// The server's name.
-        server: String,
-        /// In words.
-        problem: String,
-    },
-    /// A value that no shell can carry.
-    #[error(transparent)]
-    Script(Arc<super::ScriptError>),
-}
+/// sshd's MaxSessions is 10 by default; two stay free for people who look.
+const MAX_CHANNELS: usize = 8;
 
-/// The run's right to change a server: what the guard compares.
+/// The connection to one server: cheap to clone, connected on first use, and again after it broke.
 #[derive(Debug, Clone)]
-pub struct Fence {
-    /// `<app.path>/.pointsman/<app>/<env>` on the server.
-    pub state_dir: String,
-    /// This run's epoch.
-    pub epoch: u64,
-    /// This run's id.
-    pub run: String,
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    server: Server,
+    shared: Weak<Shared>,
+    link: Mutex<Option<Arc<openssh::Session>>>,
+    channels: Arc<Semaphore>,
+    tunnels: AtomicU64,
 }
 
-/// All sessions of one run: at most one master a server, opened on first use.
-#[derive(Debug)]
-pub struct Sessions {}
-
-/// An open connection to one server.
-#[derive(Debug, Clone)]
-pub struct Session {}
-
-/// A local unix socket that leads to a TCP port as the server sees it; closed on drop.
-#[derive(Debug)]
-pub struct Tunnel {
-    /// For `reqwest::ClientBuilder::unix_socket`.
-    pub path: PathBuf,
+/// An open channel with `sh -s` at its other end.
+pub(super) struct Channel {
+    pub(super) child: openssh::Child<Arc<openssh::Session>>,
+    _permit: tokio::sync::OwnedSemaphorePermit,
 }
-
-/// A guarded script that has prepared itself on the server, holds the server's lock, and waits
-/// for one word to commit. Dropped without a word, it changes nothing.
-#[derive(Debug)]
-pub struct Armed {}
 
 impl Session {
+    pub(super) fn new(server: Server, shared: Weak<Shared>) -> Session {
+        Session(Arc::new(Inner {
+            server,
+            shared,
+            link: Mutex::new(None),
+            channels: Arc::new(Semaphore::new(MAX_CHANNELS)),
+            tunnels: AtomicU64::new(0),
+        }))
+    }
+
     /// The server's short name.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.0.server.name
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.0.server
     }
 
     /// Runs a script that changes nothing.
     ///
     /// # Errors
-    /// [`RemoteError::InDoubt`] when the end is not known within `deadline`.
-    pub async fn read(&self, _script: &Script, _deadline: Duration) -> Result<Output, RemoteError> {
-        todo!()
+    /// [`RemoteError::Connect`] when the server cannot be reached, [`RemoteError::InDoubt`] when
+    /// the script's end is not known within `deadline`.
+    pub async fn read(&self, script: &Script, deadline: Duration) -> Result<Output, RemoteError> {
+        self.run(&script.render()?, "a look at its state", deadline).await
     }
 
-    /// Runs a script under the guard: with the server's lock held, only if no newer run has fenced
-    /// the server, detached from this connection, its result kept as `runs/<run>/<step>.{rc,out}`.
-    /// `step` is a file name: letters, digits, `-`, `_`, `.`.
+    /// Opens a tunnel to `host:port` as the server reaches it. A port that nobody listens on shows
+    /// only when the tunnel is used: the connection is closed at once.
     ///
     /// # Errors
-    /// `Fenced` and `Refused` mean nothing was changed; `InDoubt` means read back first.
-    pub async fn mutate(
+    /// [`RemoteError::Connect`] when the server cannot be reached or forbids forwarding.
+    pub async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, RemoteError> {
+        let link = self.link().await?;
+        let shared = self.shared()?;
+        let number = self.0.tunnels.fetch_add(1, Ordering::Relaxed);
+        let path = shared
+            .dir
+            .path()
+            .join(format!("t{}-{number}", Arc::as_ptr(&self.0) as usize));
+        let to = Socket::TcpSocket {
+            host: host.to_owned().into(),
+            port,
+        };
+        link.request_port_forward(
+            ForwardType::Local,
+            Socket::UnixSocket {
+                path: path.clone().into(),
+            },
+            to,
+        )
+        .await
+        .map_err(|error| RemoteError::Connect {
+            server: self.name().to_owned(),
+            problem: format!("no tunnel to {host}:{port}: {}", with_sources(&error)),
+            hint: "the server's sshd must allow TCP forwarding (AllowTcpForwarding)".to_owned(),
+        })?;
+        Ok(Tunnel {
+            path,
+            host: host.to_owned(),
+            port,
+            link,
+        })
+    }
+
+    /// The open master; opened now if there is none.
+    pub(super) async fn link(&self) -> Result<Arc<openssh::Session>, RemoteError> {
+        let mut link = self.0.link.lock().await;
+        if let Some(open) = &*link {
+            return Ok(open.clone());
+        }
+        let open = Arc::new(self.shared()?.open(&self.0.server).await?);
+        *link = Some(open.clone());
+        Ok(open)
+    }
+
+    /// Forgets a master that turned out to be broken, so that the next use opens another.
+    pub(super) async fn forget(&self, broken: &Arc<openssh::Session>) {
+        let mut link = self.0.link.lock().await;
+        if link.as_ref().is_some_and(|open| Arc::ptr_eq(open, broken)) {
+            *link = None;
+        }
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, RemoteError> {
+        self.0.shared.upgrade().ok_or_else(|| RemoteError::Connect {
+            server: self.name().to_owned(),
+            problem: "the run has ended and closed its connections".to_owned(),
+            hint: "this is a mistake in pointsman: please report it".to_owned(),
+        })
+    }
+
+    /// Runs `text` in a POSIX shell and waits for its end.
+    pub(super) async fn run(
         &self,
-        _fence: &Fence,
-        _step: &str,
-        _script: &Script,
-        _deadline: Duration,
+        text: &str,
+        what: &str,
+        deadline: Duration,
     ) -> Result<Output, RemoteError> {
-        todo!()
+        let link = self.link().await?;
+        let in_doubt = || RemoteError::InDoubt {
+            server: self.name().to_owned(),
+            what: what.to_owned(),
+            deadline,
+        };
+        let talk = async {
+            let mut channel = self.channel(&link).await?;
+            let mut stdin = channel.child.stdin().take();
+            let mut stdout = channel.child.stdout().take();
+            let mut stderr = channel.child.stderr().take();
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            // All three at once: a script longer than the pipe must not wait for output unread.
+            let send = async {
+                if let Some(stdin) = &mut stdin {
+                    // A shell that ended early closes its end; how it ended is read below.
+                    let _ = stdin.write_all(text.as_bytes()).await;
+                    let _ = stdin.shutdown().await;
+                }
+                drop(stdin.take());
+            };
+            let read_out = async {
+                match &mut stdout {
+                    Some(stdout) => stdout.read_to_end(&mut out).await.map(drop),
+                    None => Ok(()),
+                }
+            };
+            let read_err = async {
+                match &mut stderr {
+                    Some(stderr) => stderr.read_to_end(&mut err).await.map(drop),
+                    None => Ok(()),
+                }
+            };
+            let ((), read_out, read_err) = futures::future::join3(send, read_out, read_err).await;
+            if read_out.is_err() || read_err.is_err() {
+                return Err(in_doubt());
+            }
+            let code = match channel.child.wait().await {
+                Ok(status) => status.code().unwrap_or(-1),
+                // The library reports exit code 127 as an error of its own.
+                Err(openssh::Error::Remote(_)) => 127,
+                Err(_) => return Err(in_doubt()),
+            };
+            Ok(Output {
+                code,
+                stdout: String::from_utf8_lossy(&out).into_owned(),
+                stderr: String::from_utf8_lossy(&err).into_owned(),
+            })
+        };
+        let result = match tokio::time::timeout(deadline, talk).await {
+            Ok(result) => result,
+            Err(_) => Err(in_doubt()),
+        };
+        if result.as_ref().is_err_and(RemoteError::is_in_doubt) {
+            self.forget(&link).await;
+        }
+        result
     }
 
-    /// Sends a guarded script whose body defines the shell functions `prepare` and `commit`, runs
-    /// `prepare` under the lock, and waits for [`Armed::commit`] for at most `lease`.
-    /// Returns what `prepare` printed; if it exits other than 0 this is `Refused` with its message.
-    pub async fn arm(
-        &self,
-        _fence: &Fence,
-        _step: &str,
-        _script: &Script,
-        _lease: Duration,
-    ) -> Result<Armed, RemoteError> {
-        todo!()
-    }
-
-    /// Opens a tunnel to `host:port` as the server reaches it.
-    pub async fn tunnel(&self, _host: &str, _port: u16) -> Result<Tunnel, RemoteError> {
-        todo!()
+    /// A channel with `sh -s` on it. Nothing has been sent when this fails.
+    pub(super) async fn channel(&self, link: &Arc<openssh::Session>) -> Result<Channel, RemoteError> {
+        let refused = |problem: String| RemoteError::Connect {
+            server: self.name().to_owned(),
+            problem,
+            hint: "run the command again".to_owned(),
+        };
+        let permit = self
+            .0
+            .channels
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        let spawned = openssh::Session::to_raw_command(link.clone(), "exec sh -s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .await;
+        match spawned {
+            Ok(child) => Ok(Channel {
+                child,
+                _permit: permit,
+            }),
+            Err(error) => {
+                self.forget(link).await;
+                Err(refused(format!(
+                    "the connection broke before anything was sent: {}",
+                    with_sources(&error)
+                )))
+            }
+        }
     }
 }
 
-impl Armed {
-    /// What `prepare` printed.
-    pub fn prepared(&self) -> &Output {
-        todo!()
-    }
+/// A local unix socket that leads to a TCP port as a server sees it; closed on drop.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// For `reqwest::ClientBuilder::unix_socket` or `UnixStream::connect`.
+    pub path: PathBuf,
+    host: String,
+    port: u16,
+    link: Arc<openssh::Session>,
+}
 
-    /// One word down the open channel: `commit` runs, and this is what it printed.
-    pub async fn commit(self, _deadline: Duration) -> Result<Output, RemoteError> {
-        todo!()
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (path, host, port, link) = (
+            std::mem::take(&mut self.path),
+            std::mem::take(&mut self.host),
+            self.port,
+            self.link.clone(),
+        );
+        runtime.spawn(async move {
+            let to = Socket::TcpSocket {
+                host: host.into(),
+                port,
+            };
+            // A master that is gone has closed it already.
+            let _ = link
+                .close_port_forward(
+                    ForwardType::Local,
+                    Socket::UnixSocket {
+                        path: path.clone().into(),
+                    },
+                    to,
+                )
+                .await;
+            let _ = std::fs::remove_file(&path);
+        });
     }
 }

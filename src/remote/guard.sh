@@ -1,0 +1,121 @@
+# The guard: performs one mutation on this server under the fence (DESIGN.md 6).
+#
+# Variables: STATE RUN STEP EPOCH; OP is `run`, `cas`, `set` or `arm`; EXPECT (cas), HOLDER and
+# OWNER (cas, set), STEAL (the run whose lock may be taken over), DEADLINE and LOCK_WAIT and LEASE in
+# seconds; the function pm_payload writes the work to do. The last section of the output is the
+# verdict: everything else on standard output is the payload's own.
+
+umask 077
+verdict() { section guard; printf '%s\n' "$*"; }
+broken() { verdict "broken $*"; exit 0; }
+
+# Replaces a file by standard input so that a power cut leaves the old one or the new one.
+put() {
+  cat >"$1.tmp" || return 1
+  { sync "$1.tmp" || sync; } 2>/dev/null
+  mv -f "$1.tmp" "$1" || return 1
+  { sync "${1%/*}" || sync; } 2>/dev/null
+  return 0
+}
+
+for tool in flock timeout base64; do
+  command -v "$tool" >/dev/null 2>&1 || broken "$tool is not installed on this server"
+done
+mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE"
+record=$STATE/runs/$RUN/$STEP
+
+# The lock is held for the whole mutation, so that a newer run's fence waits for older work to end.
+exec 9>>"$STATE/lock" || broken "cannot open $STATE/lock"
+flock -w "$LOCK_WAIT" 9 || { verdict busy; exit 0; }
+
+seen=0
+[ ! -e "$STATE/epoch" ] || seen=$(cat "$STATE/epoch")
+case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esac
+
+if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
+case $OP in
+  cas | set)
+    holder=
+    [ ! -e "$STATE/holder" ] || holder=$(cat "$STATE/holder")
+    if [ -n "$holder" ] && [ "$holder" != "$RUN" ] && [ "$holder" != "$STEAL" ]; then
+      section owner
+      cat "$STATE/owner.json" 2>/dev/null
+      verdict "locked $holder"
+      exit 0
+    fi
+    if [ "$OP" = cas ] && [ "$seen" -ne "$EXPECT" ]; then verdict "raced $seen"; exit 0; fi
+    printf '%s\n' "$EPOCH" | put "$STATE/epoch" || broken "cannot write $STATE/epoch"
+    if [ -n "$HOLDER" ]; then
+      printf '%s\n' "$OWNER" | put "$STATE/owner.json" || broken "cannot write $STATE/owner.json"
+      printf '%s\n' "$HOLDER" | put "$STATE/holder" || broken "cannot write $STATE/holder"
+    fi
+    ;;
+  *)
+    if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
+    ;;
+esac
+
+finish() {
+  section guard-stderr
+  cat "$record.err" 2>/dev/null
+  verdict "done $1"
+}
+
+if [ "$OP" = arm ]; then
+  # The payload runs in a shell of its own, without the lock's descriptor, so that nothing that it
+  # starts can outlive the lock; this shell holds the lock until that one has ended.
+  stage=$record.stage
+  echo preparing >"$stage"
+  exec 5<&0
+  (
+    trap 'exit 12' TERM
+    eval "$(pm_payload)"
+    prepare >"$record.out" 2>"$record.err" </dev/null || exit $?
+    echo armed >"$stage"
+    cat "$record.out"
+    verdict armed
+    word=
+    read -r word || :
+    [ "$word" = commit ] || exit 11
+    # From here on the work is done even if the client is gone.
+    trap '' TERM HUP PIPE
+    echo committing >"$stage"
+    commit >"$record.out" 2>"$record.err" </dev/null
+  ) <&5 9>&- &
+  inner=$!
+  # A client that hangs must not hold the lock for ever.
+  (sleep "$LEASE"; kill -TERM "$inner") >/dev/null 2>&1 5<&- 9>&- &
+  watchdog=$!
+  trap '' HUP PIPE
+  wait "$inner"
+  code=$?
+  kill "$watchdog" 2>/dev/null
+  case $(cat "$stage") in
+    committing)
+      printf '%s\n' "$code" | put "$record.rc"
+      cat "$record.out"
+      finish "$code"
+      ;;
+    armed) verdict cancelled ;;
+    *)
+      section guard-stderr
+      cat "$record.err"
+      verdict "unprepared $code"
+      ;;
+  esac
+  exit 0
+fi
+
+(
+  trap '' HUP
+  pm_payload | timeout -k 5 "$DEADLINE" sh -s >"$record.out" 2>"$record.err" 9>&-
+  printf '%s\n' "$?" | put "$record.rc"
+) </dev/null >/dev/null 2>&1 &
+exec 9>&-
+wait $!
+if [ -e "$record.rc" ]; then
+  cat "$record.out"
+  finish "$(cat "$record.rc")"
+else
+  broken "the result of $STEP could not be recorded"
+fi
