@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+faults_off() { :; }
+cmd_fault() { :; }
