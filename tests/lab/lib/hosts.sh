@@ -152,6 +152,7 @@ drop_volume() {
 
 # ---- ready -----------------------------------------------------------------------------------------------------------
 banner() { timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/22" && read -r -t 2 line <&3 && [[ $line == SSH-2* ]]' "$1"; }
+login() { ssh -n -F "$STATE/ssh/config" "$1" true; }
 port_open() { timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }
 engine_in() { inside "$1" timeout 3 docker version; }
 web_answers() { curl -sS -m 2 -o /dev/null "http://$1/"; }
@@ -168,6 +169,7 @@ ready_host() {
     db) wait_for "$limit" "PostgreSQL" db_answers ;;
     *)
       wait_for "$limit" "sshd of $h" banner "$ip" || return 1
+      ((limit < 5)) || wait_for "$limit" "a login on $h" login "$h" || return 1
       ! is_in "$h" "${APP_HOSTS[@]}" || wait_for "$limit" "the engine of $h" engine_in "$h" || return 1
       ! is_in "$h" "${ROUTERS[@]}" || wait_for "$limit" "HAProxy of $h" web_answers "$ip" ;;
   esac
@@ -181,7 +183,7 @@ running() { docker ps --filter "label=pmlab=$LAB_NAME" --filter "label=pmlab.rec
 
 make_databases() {
   local e
-  inside db setpriv --reuid=postgres --regid=postgres --init-groups psql -q -h /run/postgresql -v ON_ERROR_STOP=1 postgres <<SQL
+  inside db setpriv --reuid=postgres --regid=postgres --init-groups psql -q -c 'SET client_min_messages = warning' -f - -h /run/postgresql -v ON_ERROR_STOP=1 postgres <<SQL
 DO \$\$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$DATABASE_USER') THEN CREATE ROLE $DATABASE_USER LOGIN; END IF;
 END \$\$;

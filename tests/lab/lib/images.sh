@@ -6,7 +6,12 @@ readonly TAGS=(v1 v2 v3 v-bad v-sick v-slow v-stale v-liar v-nomigrate)
 export DOCKER_BUILDKIT=0
 
 # The build context with owners, times and modes made equal, whatever the checkout's umask.
-context() { tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - .; }
+# context DIR[:DIR...]
+context() {
+  local dirs d; IFS=: read -ra dirs <<<"$1"
+  set --; for d in "${dirs[@]}"; do set -- "$@" -C "$d" .; done
+  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - "$@"
+}
 hash12() { sha256sum | cut -c1-12; }
 
 # image_tag NAME CONTEXT PARENT [DOCKERFILE]
@@ -23,10 +28,10 @@ name_images() {
   local i=$LAB_DIR/images a=$LAB_DIR/app
   IMG_BASE=$REPO/base:$(hash12 <"$LAB_DIR/lib/base.sh")
   IMG_MACHINE=$(image_tag machine "$i/machine" "$IMG_BASE")
-  IMG_V1=$(image_tag docker-v1 "$i/docker" "$IMG_MACHINE" Dockerfile.v1)
-  IMG_V2=$(image_tag docker-v2 "$i/docker" "$IMG_MACHINE" Dockerfile.v2)
-  IMG_ROUTER=$(image_tag router "$i/router" "$IMG_MACHINE")
-  IMG_VPS=$(image_tag vps "$i/router" "$IMG_V2")
+  IMG_V1=$(image_tag docker-v1 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v1)
+  IMG_V2=$(image_tag docker-v2 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v2)
+  IMG_ROUTER=$(image_tag router "$i/router:$i/common" "$IMG_MACHINE")
+  IMG_VPS=$(image_tag vps "$i/router:$i/common" "$IMG_V2")
   IMG_REGISTRY=$(image_tag registry "$i/registry" "$IMG_BASE")
   IMG_DB=$(image_tag database "$i/database" "$IMG_BASE")
   IMG_SHOP=$(image_tag shop-base "$a/rails" "$IMG_BASE")
@@ -41,12 +46,12 @@ ensure_images() {
   have_image "$IMG_BASE" || stage "base image" make_base "$IMG_BASE"
   build_image "$IMG_MACHINE" "$i/machine" "$IMG_BASE"
   (
-    build_image "$IMG_V1" "$i/docker" "$IMG_MACHINE" Dockerfile.v1
-    build_image "$IMG_ROUTER" "$i/router" "$IMG_MACHINE"
+    build_image "$IMG_V1" "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v1
+    build_image "$IMG_ROUTER" "$i/router:$i/common" "$IMG_MACHINE"
   ) & jobs+=($!)
   (
-    build_image "$IMG_V2" "$i/docker" "$IMG_MACHINE" Dockerfile.v2
-    build_image "$IMG_VPS" "$i/router" "$IMG_V2"
+    build_image "$IMG_V2" "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v2
+    build_image "$IMG_VPS" "$i/router:$i/common" "$IMG_V2"
   ) & jobs+=($!)
   (
     build_image "$IMG_NGINX" "$a/nginx" "$IMG_BASE"
