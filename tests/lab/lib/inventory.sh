@@ -22,6 +22,7 @@ LAB_GLOB=*?[a]{b,c}~!
 LAB_BACKSLASH='back\\slash'
 LAB_HASH='not # a comment'
 LAB_UNICODE=żółw-🐢
+LAB_DOLLAR='costs \$5 and \$HOME'
 LAB_EMPTY=
 FILE
 }
