@@ -1,0 +1,2 @@
+# No Bundler: the gems are Debian's.
+ENV["RAILS_ENV"] ||= "production"

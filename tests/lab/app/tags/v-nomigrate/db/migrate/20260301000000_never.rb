@@ -1,0 +1,3 @@
+class Never < ActiveRecord::Migration[6.1]
+  def change = raise("this migration always fails")
+end
