@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The main job on real servers, under load: first deploy, deploy v2, rollback, a sick v3 refused.
+# Makes the lab (four app hosts, two HAProxy routers, a registry, PostgreSQL; see tests/lab), installs
+# what that needs, and leaves target/demo/receipt.json. Needs only Rust and root (or sudo).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+need=()
+command -v cc >/dev/null || need+=(gcc libc6-dev)
+command -v ssh >/dev/null || need+=(openssh-client)
+if [ ${#need[@]} -gt 0 ]; then
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${need[@]}"
+fi
+
+say "building pointsman, making the lab"
+cargo build -q --release
+tests/lab/lab up
+tests/lab/lab reset
+eval "$(tests/lab/lab env)"
+
+# The lab's environment, with a prober that asks often: every request counts in the receipt.
+out=target/demo
+rm -rf "$out"
+mkdir -p "$out"
+cp -r "$INVENTORY_DIR/." "$out/"
+sed -i 's#"\.\./#"../lab/#g' "$out/common.toml"
+sed 's/^\[switch\]$/[switch]\nprobe_rate = 200/' "$INVENTORY_DIR/two-pools.toml" >"$out/two-pools.toml"
+export POINTSMAN_STATE_DIR="$PWD/$out/state"
+pointsman() { target/release/pointsman -i "$out/two-pools.toml" "$@"; }
+
+# Runs a command that must end with the exit code $2, and keeps its receipt as $1.
+run() {
+  local name=$1 want=$2 code=0
+  shift 2
+  say "pointsman $*"
+  pointsman "$@" --receipt "$out/$name.json" || code=$?
+  if [ "$code" != "$want" ]; then
+    echo "demo: expected exit code $want of 'pointsman $*', found $code" >&2
+    exit 1
+  fi
+}
+
+run first-deploy 0 deploy v1
+run deploy-v2 0 deploy v2
+run rollback 0 rollback
+run sick-v3 10 deploy v-sick
+say "pointsman status"
+pointsman status
+
+{
+  echo '['
+  paste -sd, "$out/first-deploy.json" "$out/deploy-v2.json" "$out/rollback.json" "$out/sick-v3.json"
+  echo ']'
+} >"$out/receipt.json"
+
+# The sums, from the file that is left behind.
+requests=$(grep -o '"exit":[0-9]*,"requests":[0-9]*' "$out/receipt.json" | awk -F: '{ n += $3 } END { print n }')
+lost=$(grep -o '"requests":[0-9]*,"lost":[0-9]*,"longest_gap_ms":[0-9.]*,"routers"' "$out/receipt.json" | awk -F'[:,]' '{ n += $4 } END { print n }')
+say "$requests requests through both routers over four runs, $lost lost; receipts in $out/receipt.json"
+echo "the lab is still up: tests/lab/lab status; tests/lab/lab down takes it away"
+if [ "$requests" -lt 10000 ] || [ "$lost" != 0 ]; then
+  echo "demo: expected at least 10000 requests and 0 lost" >&2
+  exit 1
+fi

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs every test: formatting, lints, supply chain, unit tests, and the lab's real servers.
+# `tests/run.sh long` adds the long campaigns. Installs what it needs; needs only Rust and root (or sudo).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+long=${1:-}
+case $long in '' | long) ;; *) echo "usage: tests/run.sh [long]" >&2; exit 2 ;; esac
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+# Debian's names of what the tests call themselves; the lab installs what it needs.
+need=()
+command -v cc >/dev/null || need+=(gcc libc6-dev)
+command -v ssh >/dev/null || need+=(openssh-client)
+command -v haproxy >/dev/null || need+=(haproxy)
+if [ ${#need[@]} -gt 0 ]; then
+  say "installing ${need[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${need[@]}"
+fi
+# Prebuilt tools are not assumed: cargo builds them once, into the user's own cargo folder.
+command -v cargo-nextest >/dev/null || { say "building cargo-nextest"; cargo install -q cargo-nextest --locked; }
+command -v cargo-deny >/dev/null || { say "building cargo-deny"; cargo install -q cargo-deny --locked; }
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+say "format"
+cargo fmt --check
+say "lints"
+cargo clippy -q --all-targets -- -D warnings
+say "supply chain"
+if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
+  cargo deny check
+else
+  echo "the advisory database cannot be reached from here: advisories are not checked"
+  cargo deny check bans licenses sources
+fi
+
+say "lab"
+tests/lab/lab up
+eval "$(tests/lab/lab env)"
+export POINTSMAN_LONG=$long
+
+say "tests"
+cargo nextest run --all-targets
