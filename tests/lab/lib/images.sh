@@ -38,7 +38,7 @@ name_images() {
   IMG_NGINX=$(image_tag shop-nginx-base "$a/nginx" "$IMG_BASE")
   # What the registry holds, and what a host is seeded with: named by all that went into them.
   VOL_RELEASES=$REPO-releases-$({ context "$a/tags"; cat "$a/tag.Dockerfile"; echo "$IMG_SHOP $IMG_NGINX $IMG_REGISTRY ${TAGS[*]}"; } | hash12)
-  VOL_SEED=$REPO-seed-$(echo "$IMG_SHOP $IMG_NGINX $IMG_V2" | hash12)
+  VOL_SEED=$REPO-seed-$({ cat "$i/docker/lab-seed"; echo "$IMG_SHOP $IMG_NGINX"; } | hash12)
 }
 
 ensure_images() {
