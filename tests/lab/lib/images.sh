@@ -16,12 +16,14 @@ hash12() { sha256sum | cut -c1-12; }
 
 # image_tag NAME CONTEXT PARENT [DOCKERFILE]
 image_tag() { printf '%s/%s:%s' "$REPO" "$1" "$({ context "$2"; echo "$3" "${4:-}"; } | hash12)"; }
+# New clients tell at every build that this builder is old; whatever else it says matters.
+quiet_builder() { grep -v -e DEPRECATED -e BuildKit -e 'environment-variable' -e '^$' >&2 || :; }
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 build_image() {
   local tag=$1 dir=$2 parent=$3 file=${4:-Dockerfile}
   have_image "$tag" && return 0
   context "$dir" | stage "image ${tag%:*}" docker build -q --network host --force-rm -f "$file" \
-    --build-arg "BASE=$parent" -t "$tag" - >/dev/null 2> >(grep -v -e DEPRECATED -e BuildKit -e 'environment-variable' -e '^$' >&2)
+    --build-arg "BASE=$parent" -t "$tag" - >/dev/null 2> >(quiet_builder)
 }
 
 name_images() {
