@@ -28,7 +28,7 @@ build_image() {
 
 name_images() {
   local i=$LAB_DIR/images a=$LAB_DIR/app
-  IMG_BASE=$REPO/base:$(hash12 <"$LAB_DIR/lib/base.sh")
+  IMG_BASE=$REPO/base:$(declare -f own_sources make_base | hash12)
   IMG_MACHINE=$(image_tag machine "$i/machine" "$IMG_BASE")
   IMG_V1=$(image_tag docker-v1 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v1)
   IMG_V2=$(image_tag docker-v2 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v2)
@@ -139,4 +139,17 @@ ensure_releases() {
     stage "seed of a host's images" with_filler "$VOL_RELEASES" fill_seed
     touch "$(volume_dir "$VOL_SEED")/.done"
   fi
+}
+
+# What the caches hold for other recipes than this checkout's.
+prune_caches() {
+  local keep v
+  name_images
+  keep="$IMG_BASE $IMG_BASE-raw $IMG_MACHINE $IMG_V1 $IMG_V2 $IMG_ROUTER $IMG_VPS $IMG_REGISTRY $IMG_DB $IMG_SHOP $IMG_NGINX"
+  docker images --format '{{.Repository}}:{{.Tag}}' | { grep "^$REPO/" || :; } | while read -r v; do
+    [[ " $keep " == *" $v "* ]] || docker rmi "$v" >/dev/null 2>&1 || say "still used: $v"
+  done
+  docker volume ls -q | { grep -E "^$REPO-(releases|seed)-" || :; } | while read -r v; do
+    [[ $v == "$VOL_RELEASES" || $v == "$VOL_SEED" ]] || docker volume rm "$v" >/dev/null
+  done
 }
