@@ -5,12 +5,18 @@ readonly REPO=pmlab
 readonly TAGS=(v1 v2 v3 v-bad v-sick v-slow v-stale v-liar v-nomigrate)
 export DOCKER_BUILDKIT=0
 
-# The build context with owners, times and modes made equal, whatever the checkout's umask.
-# context DIR[:DIR...]
+# The files of DIR[:DIR...] as one archive. Owners, times and modes are made equal, and empty directories left out, so
+# that every checkout of the same files gives the same bytes, whatever its umask.
 context() {
-  local dirs d; IFS=: read -ra dirs <<<"$1"
-  set --; for d in "${dirs[@]}"; do set -- "$@" -C "$d" .; done
-  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - "$@"
+  local dirs d args=() lists
+  IFS=: read -ra dirs <<<"$1"
+  lists=$(mktemp -d)
+  for d in "${dirs[@]}"; do
+    (cd "$d" && find . ! -type d -print0 | LC_ALL=C sort -z) >"$lists/${#args[@]}"
+    args+=(-C "$d" --null -T "$lists/${#args[@]}")
+  done
+  tar --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - "${args[@]}"
+  rm -rf "$lists"
 }
 hash12() { sha256sum | cut -c1-12; }
 
