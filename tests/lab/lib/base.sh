@@ -1,7 +1,7 @@
 # The Debian that every image starts from: pulled where a registry can be reached, else made from this machine's own
-# apt sources. Both know the release after it too, from where the Compose plugin (v2) comes.
+# apt sources.
 # shellcheck shell=bash
-readonly BASE_SUITE=bookworm NEXT_SUITE=trixie
+readonly BASE_SUITE=bookworm
 
 # Prints "deb URI SUITE main" lines for what this machine itself uses.
 own_sources() {
@@ -13,7 +13,7 @@ own_sources() {
 }
 
 make_base() {
-  local tag=$1 work sources
+  local tag=$1 work sources more=usr-is-merged
   if timeout 15 docker pull -q "${LAB_BASE_IMAGE:-debian:$BASE_SUITE-slim}" >/dev/null 2>&1; then
     docker tag "${LAB_BASE_IMAGE:-debian:$BASE_SUITE-slim}" "$tag-raw"
   else
@@ -23,8 +23,10 @@ make_base() {
     sources=$(own_sources)
     [[ -n $sources ]] || { apt-get update -qq; sources=$(own_sources); }
     [[ -n $sources ]] || die "found no apt source for Debian $BASE_SUITE on this machine"
+    # Certificates only for sources that need them: they bring all of Perl.
+    [[ $sources != *https:* ]] || more+=,ca-certificates
     work=$(mktemp -d)
-    mmdebstrap --quiet --variant=minbase --include=usr-is-merged,ca-certificates \
+    mmdebstrap --quiet --variant=minbase --include=$more \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
       --dpkgopt='path-exclude=/usr/share/locale/*' \
       --aptopt='Dir::Cache::pkgcache ""' --aptopt='Dir::Cache::srcpkgcache ""' \
@@ -34,8 +36,7 @@ make_base() {
     docker import --change 'CMD ["/bin/sh"]' "$work/base.tar" "$tag-raw" >/dev/null
     rm -rf "$work"
   fi
-  # The next release stands beside it, pinned so that only what is asked for by name comes from there.
-  docker build -q --network host -t "$tag" - >/dev/null <<DOCKERFILE
+  docker build -q --network host -t "$tag" - >/dev/null 2> >(quiet_builder) <<DOCKERFILE
 FROM $tag-raw
 RUN printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\nAPT::Get::Assume-Yes "true";\n' >/etc/apt/apt.conf.d/90lab \
  && printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d

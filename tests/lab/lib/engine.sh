@@ -8,7 +8,10 @@ drop_stale_pid() {
   local file=$1 name=$2 pid
   [[ -f $file ]] || return 0
   pid=$(cat "$file")
-  [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$name" ]] || rm -f "$file"
+  # A zombie has the name still, and holds nothing.
+  [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == "$name" ]] &&
+    ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" && return 0
+  rm -f "$file"
 }
 
 start_engine() {

@@ -30,7 +30,11 @@ no-map|router|HAProxy runs without a map, and the map file is gone
 map-readonly|router|deploy may not write the map file or its directory
 socket-refused|router|deploy may not connect to HAProxy sockets (until HAProxy is reloaded)
 master-refused|router|deploy may not connect to the master socket only
-commit-refused|router|the sockets answer, but refuse to change anything (restarts HAProxy)
+commit-refused|router|the sockets answer reads and refuse to change a map (for new connections, as the next four)
+commit-lost|router|a change of a map takes effect, and its answer never comes
+commit-cut|router|a change of a map takes effect, and the connection ends without an answer
+commit-hang|router|a change of a map neither takes effect nor is answered
+commit-late|router|a change of a map takes effect after a delay, whoever has gone by then (LAB_DELAY=5 seconds)
 reload-storm|router|HAProxy is reloaded every second
 lb-no-route|router|the router cannot reach the app hosts web ports
 registry-auth|registry|the registry accepts no password
@@ -97,7 +101,7 @@ faults_off() {
 # ---- tools -----------------------------------------------------------------------------------------------------------
 pid_of() { docker inspect -f '{{.State.Pid}}' "$(box "$1")"; }
 in_net() { local p; p=$(pid_of "$1"); shift; nsenter -t "$p" -n -- "$@"; }
-in_mnt() { local p; p=$(pid_of "$1"); shift; nsenter -t "$p" -m -- "$@"; }
+in_mnt() { local p; p=$(pid_of "$1"); shift; nsenter -t "$p" -m -p -- "$@"; }
 
 # rule HOST on|off NAME TABLE CHAIN SPEC...: a packet filter in the host's own network, first in its chain.
 rule() {
@@ -181,17 +185,18 @@ fault_killed() {
   if [[ -e $STATE/hosts/$1/disk ]]; then small_disk "$1"; fi
 }
 fault_home_full() {
+  # Mounted from the machine: a router's container has no right to.
   if [[ $2 == on ]]; then
-    inside "$1" sh -euc '
+    in_mnt "$1" sh -euc '
       if mountpoint -q /home/deploy; then mount -o remount,size=$(($(du -sk /home/deploy | cut -f1) + 64))k /home/deploy; else
         mkdir -p /mnt/home
         mount -t tmpfs -o "size=$(($(du -sk /home/deploy | cut -f1) + 256))k,mode=755,uid=1000,gid=1000" lab-home /mnt/home
-        cp -a /home/deploy/. /mnt/home/ && mount --move /mnt/home /home/deploy
+        cp -a /home/deploy/. /mnt/home/ && mount --bind /mnt/home /home/deploy && umount /mnt/home
       fi
       dd if=/dev/zero of=/home/deploy/.lab-filler bs=4k 2>/dev/null || :'
   else
     # Stays a file system of its own until `lab reset`, so that no open file is pulled away from under anybody.
-    inside "$1" sh -c 'rm -f /home/deploy/.lab-filler; ! mountpoint -q /home/deploy || mount -o remount,size=1g /home/deploy'
+    in_mnt "$1" sh -c 'rm -f /home/deploy/.lab-filler; ! mountpoint -q /home/deploy || mount -o remount,size=1g /home/deploy'
   fi
 }
 
@@ -238,7 +243,7 @@ small_disk() {
     if [ ! -d /mnt/disk/overlay2 ]; then
       cd /var/lib/docker && tar --exclude=./.lab-disk -cf - . | tar -C /mnt/disk -xf - && cd /
     fi
-    mount --move /mnt/disk /var/lib/docker' sh "$loop" "${loop#/dev/loop}"
+    mount --bind /mnt/disk /var/lib/docker && umount /mnt/disk' sh "$loop" "${loop#/dev/loop}"
   losetup -d "$loop" # it goes for good when the mount does
   touch "$STATE/hosts/$h/disk"
   inside "$h" sv -w 10 start dockerd >/dev/null
@@ -250,7 +255,7 @@ fault_disk_full() {
   if [[ $2 == on ]]; then
     [[ $(inside "$h" findmnt -n -o SOURCE /var/lib/docker | tail -n 1) == /dev/loop* ]] || small_disk "$h"
     inside "$h" sh -c 'f=/var/lib/docker/.lab-filler
-      fallocate -l "$(df --output=avail -B1 /var/lib/docker | tail -n 1)" $f || :
+      fallocate -l "$(df --output=avail -B1 /var/lib/docker | tail -n 1)" $f 2>/dev/null || :
       dd if=/dev/zero bs=4k >>$f 2>/dev/null || :
       [ "$(df --output=avail -B1k /var/lib/docker | tail -n 1)" -lt 100 ]'
   else
@@ -318,14 +323,21 @@ fault_master_refused() {
   [[ $2 == on ]] || mode=660
   inside "$1" chmod "$mode" /run/haproxy/master.sock
 }
-fault_commit_refused() {
-  if [[ $2 == on ]]; then
-    inside "$1" sh -euc 'sed -i "s/level admin/level operator/" /etc/haproxy/haproxy.cfg; echo operator >/etc/haproxy/master-level'
-  else
-    inside "$1" sh -euc 'rm -f /etc/haproxy/master-level; /etc/lab-start.d/router'
-  fi
-  restart_web "$1"
+# Somebody stands between the sockets and those who connect from now on, until HAProxy is reloaded.
+between() {
+  local h=$1 want=$2 mode=$3 socket
+  inside "$h" sh -c 'pkill -TERM -x lab-between; while pgrep -x lab-between >/dev/null && [ -S /run/haproxy/admin.sock.real ]; do sleep 0.05; done' || :
+  [[ $want == on ]] || return 0
+  for socket in admin master; do
+    docker exec -d "$(box "$h")" lab-between "/run/haproxy/$socket.sock" "$mode" "${LAB_DELAY:-5}"
+    wait_for 5 "the one between" inside "$h" sh -c "[ -S /run/haproxy/$socket.sock.real ] && [ -S /run/haproxy/$socket.sock ]"
+  done
 }
+fault_commit_refused() { between "$1" "$2" refuse; }
+fault_commit_lost() { between "$1" "$2" lost; }
+fault_commit_cut() { between "$1" "$2" cut; }
+fault_commit_hang() { between "$1" "$2" hang; }
+fault_commit_late() { between "$1" "$2" late; }
 fault_reload_storm() {
   if [[ $2 == on ]]; then
     docker exec -d "$(box "$1")" sh -c 'echo $$ >/run/lab-storm; while :; do sv 2 haproxy; sleep 1; done'

@@ -174,6 +174,9 @@ ready_host() {
       ! is_in "$h" "${ROUTERS[@]}" || wait_for "$limit" "HAProxy of $h" web_answers "$ip" ;;
   esac
 }
+# A fresh HAProxy takes every server for UP until its first checks; with nothing deployed, all are DOWN in the end.
+all_down() { inside "$1" lab-ask show stat | awk -F, '/^shop_/ && $2 != "BACKEND" && $18 !~ /^DOWN/ { bad = 1 } END { exit bad }'; }
+settled() { ! is_in "$1" "${ROUTERS[@]}" || wait_for 15 "$1 to see that nothing is deployed" all_down "$1"; }
 each_host() { # each_host FUNCTION ARG... over HOSTS, all at once
   local h jobs=() f=$1; shift
   for h in "${HOSTS[@]}"; do "$f" "$h" "$@" & jobs+=($!); done

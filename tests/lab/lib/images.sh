@@ -5,28 +5,36 @@ readonly REPO=pmlab
 readonly TAGS=(v1 v2 v3 v-bad v-sick v-slow v-stale v-liar v-nomigrate)
 export DOCKER_BUILDKIT=0
 
-# The build context with owners, times and modes made equal, whatever the checkout's umask.
-# context DIR[:DIR...]
+# The files of DIR[:DIR...] as one archive. Owners, times and modes are made equal, and empty directories left out, so
+# that every checkout of the same files gives the same bytes, whatever its umask.
 context() {
-  local dirs d; IFS=: read -ra dirs <<<"$1"
-  set --; for d in "${dirs[@]}"; do set -- "$@" -C "$d" .; done
-  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - "$@"
+  local dirs d args=() lists
+  IFS=: read -ra dirs <<<"$1"
+  lists=$(mktemp -d)
+  for d in "${dirs[@]}"; do
+    (cd "$d" && find . ! -type d -print0 | LC_ALL=C sort -z) >"$lists/${#args[@]}"
+    args+=(-C "$d" --null -T "$lists/${#args[@]}")
+  done
+  tar --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' -cf - "${args[@]}"
+  rm -rf "$lists"
 }
 hash12() { sha256sum | cut -c1-12; }
 
 # image_tag NAME CONTEXT PARENT [DOCKERFILE]
 image_tag() { printf '%s/%s:%s' "$REPO" "$1" "$({ context "$2"; echo "$3" "${4:-}"; } | hash12)"; }
+# New clients tell at every build that this builder is old; whatever else it says matters.
+quiet_builder() { grep -v -e DEPRECATED -e BuildKit -e 'environment-variable' -e '^$' >&2 || :; }
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 build_image() {
   local tag=$1 dir=$2 parent=$3 file=${4:-Dockerfile}
   have_image "$tag" && return 0
   context "$dir" | stage "image ${tag%:*}" docker build -q --network host --force-rm -f "$file" \
-    --build-arg "BASE=$parent" -t "$tag" - >/dev/null 2> >(grep -v -e DEPRECATED -e BuildKit -e 'environment-variable' -e '^$' >&2)
+    --build-arg "BASE=$parent" -t "$tag" - >/dev/null 2> >(quiet_builder)
 }
 
 name_images() {
   local i=$LAB_DIR/images a=$LAB_DIR/app
-  IMG_BASE=$REPO/base:$(hash12 <"$LAB_DIR/lib/base.sh")
+  IMG_BASE=$REPO/base:$(declare -f own_sources make_base | hash12)
   IMG_MACHINE=$(image_tag machine "$i/machine" "$IMG_BASE")
   IMG_V1=$(image_tag docker-v1 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v1)
   IMG_V2=$(image_tag docker-v2 "$i/docker:$i/common" "$IMG_MACHINE" Dockerfile.v2)
@@ -38,7 +46,7 @@ name_images() {
   IMG_NGINX=$(image_tag shop-nginx-base "$a/nginx" "$IMG_BASE")
   # What the registry holds, and what a host is seeded with: named by all that went into them.
   VOL_RELEASES=$REPO-releases-$({ context "$a/tags"; cat "$a/tag.Dockerfile"; echo "$IMG_SHOP $IMG_NGINX $IMG_REGISTRY ${TAGS[*]}"; } | hash12)
-  VOL_SEED=$REPO-seed-$(echo "$IMG_SHOP $IMG_NGINX $IMG_V2" | hash12)
+  VOL_SEED=$REPO-seed-$({ cat "$i/docker/lab-seed"; echo "$IMG_SHOP $IMG_NGINX"; } | hash12)
 }
 
 ensure_images() {
@@ -137,4 +145,17 @@ ensure_releases() {
     stage "seed of a host's images" with_filler "$VOL_RELEASES" fill_seed
     touch "$(volume_dir "$VOL_SEED")/.done"
   fi
+}
+
+# What the caches hold for other recipes than this checkout's.
+prune_caches() {
+  local keep v
+  name_images
+  keep="$IMG_BASE $IMG_BASE-raw $IMG_MACHINE $IMG_V1 $IMG_V2 $IMG_ROUTER $IMG_VPS $IMG_REGISTRY $IMG_DB $IMG_SHOP $IMG_NGINX"
+  docker images --format '{{.Repository}}:{{.Tag}}' | { grep "^$REPO/" || :; } | while read -r v; do
+    [[ " $keep " == *" $v "* ]] || docker rmi "$v" >/dev/null 2>&1 || say "still used: $v"
+  done
+  docker volume ls -q | { grep -E "^$REPO-(releases|seed)-" || :; } | while read -r v; do
+    [[ $v == "$VOL_RELEASES" || $v == "$VOL_SEED" ]] || docker volume rm "$v" >/dev/null
+  done
 }
