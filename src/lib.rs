@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod compose;
 pub mod health;
+pub mod http;
 pub mod inventory;
 pub mod observe;
 pub mod plan;

@@ -1,12 +1,22 @@
 //! The inventory: one environment's app, pools, checks and switch, as the user wrote them.
 
 pub mod app;
+mod check;
 pub mod checks;
+pub mod diagnostic;
+mod dom;
+mod find;
+mod load;
 pub mod migrate;
+mod names;
 pub mod pools;
 pub mod registry;
+mod rules;
+mod schema;
+mod spec;
 pub mod ssh;
 pub mod switch;
+mod tag;
 
 use std::collections::BTreeMap;
 
@@ -14,11 +24,15 @@ use camino::Utf8PathBuf;
 
 pub use app::{App, Identity};
 pub use checks::Check;
+pub use diagnostic::InventoryErrors;
+pub use find::find;
 pub use migrate::Migrate;
 pub use pools::{Host, Pool};
 pub use registry::Registry;
+pub use schema::{reference, schema};
 pub use ssh::Ssh;
 pub use switch::{Router, Switch};
+pub use tag::parse_tag;
 
 /// One environment: everything that `inventory/<env>.toml` says, validated.
 #[derive(Debug, Clone)]

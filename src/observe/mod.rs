@@ -1,1 +1,28 @@
-//! Reads servers and switch into an Observation.
+//! Reads servers and switch into an [`Observation`]: what the planner knows of the world.
+
+pub mod doctor;
+pub mod hosts;
+pub mod journals;
+pub mod routers;
+pub mod state;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use hosts::{ColdPool, HostState};
+pub use routers::{Hot, RouterState};
+pub use state::{Owner, ServerState};
+
+use crate::inventory::Pool;
+
+/// What was read of the world, just now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Observation {
+    /// Each router, in the inventory's order; an error is why it could not be read.
+    pub routers: Vec<(String, Result<RouterState, String>)>,
+    /// What the cold pool's hosts said, where the command needs them.
+    pub cold: Option<ColdPool>,
+    /// The app hosts' own state by pool and host, where the command needs them.
+    pub hosts: BTreeMap<Pool, Vec<(String, Result<HostState, String>)>>,
+}

@@ -1,1 +1,261 @@
-//! The pure planner.
+//! The pure planner: an intent and what was read of the world become a complete, immutable plan.
+//! Nothing is decided at execution time.
+
+mod deploy;
+mod flip;
+mod prune;
+mod refuse;
+mod show;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compose::Release;
+use crate::inventory::{Inventory, Pool};
+use crate::observe::Observation;
+
+pub use refuse::Refusal;
+
+/// The format of a kept plan; a newer one is refused.
+pub const FORMAT: u32 = 1;
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "intent", rename_all = "snake_case")]
+pub enum Intent {
+    /// Deploy a tag to the cold pool and, unless told not to, make it hot.
+    Deploy {
+        /// The tag.
+        tag: String,
+        /// Whether traffic moves at the end.
+        flip: bool,
+    },
+    /// Make the proven cold pool hot.
+    Flip {
+        /// The pool that the user named; the cold one otherwise.
+        to: Option<Pool>,
+    },
+    /// Remove a pool's old releases.
+    Prune {
+        /// The pool.
+        pool: Pool,
+    },
+    /// Back to the standby, or to a retained release.
+    Rollback {
+        /// The release's tag, if the user named one.
+        tag: Option<String>,
+    },
+}
+
+impl Intent {
+    /// The command that the user typed.
+    pub fn command(&self) -> &'static str {
+        match self {
+            Intent::Deploy { .. } => "deploy",
+            Intent::Flip { .. } => "flip",
+            Intent::Prune { .. } => "prune",
+            Intent::Rollback { .. } => "rollback",
+        }
+    }
+}
+
+/// What one step does; `steps/` has a file for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Take the lock and the epoch, on the first router by compare-and-set, then on the others.
+    Fence,
+    /// Record on every router that a pool is being changed, then fence the pool's hosts.
+    Claim,
+    /// Fence a pool's hosts without changing what the pool runs.
+    FenceHosts,
+    /// Upload the release's files and pull its images by digest.
+    Stage,
+    /// Run the migration once, on the first host.
+    Migrate,
+    /// Start the release's containers.
+    Start,
+    /// Prove each host: checks and identity.
+    Check,
+    /// Wait until every router sees the pool's servers up.
+    RouterCheck,
+    /// Record the pool as proven on every router and take the claim off.
+    Prove,
+    /// Prepare all routers, then move all to the other pool, and read back.
+    Flip,
+    /// See the new release through every router, and on every hot host that was reached.
+    Verify,
+    /// Remove old releases beyond those that are kept.
+    Prune,
+    /// Give the lock back.
+    Unlock,
+}
+
+impl Action {
+    /// Short name for events, journal and people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Fence => "fence",
+            Action::Claim => "claim",
+            Action::FenceHosts => "fence-hosts",
+            Action::Stage => "stage",
+            Action::Migrate => "migrate",
+            Action::Start => "start",
+            Action::Check => "check",
+            Action::RouterCheck => "router-check",
+            Action::Prove => "prove",
+            Action::Flip => "flip",
+            Action::Verify => "verify",
+            Action::Prune => "prune",
+            Action::Unlock => "unlock",
+        }
+    }
+}
+
+/// One step: an action on its targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does.
+    pub action: Action,
+    /// Names of the servers it acts on, in order.
+    pub targets: Vec<String>,
+    /// Longest that it may take on one server, in milliseconds.
+    pub deadline_ms: u64,
+    /// What it does, in words.
+    pub words: String,
+}
+
+impl Step {
+    /// Longest that it may take on one server.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}
+
+/// What the plan was made for: execution stops when the world is no longer so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expects {
+    /// The pool that every router was read to use.
+    pub hot: Pool,
+    /// The highest epoch that was seen on the routers.
+    pub epoch: u64,
+    /// The epoch on the first router, where the run compares and sets.
+    pub first_epoch: u64,
+}
+
+/// A complete plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The app.
+    pub app: String,
+    /// The environment.
+    pub environment: String,
+    /// What was wanted.
+    pub intent: Intent,
+    /// What the world must be.
+    pub expects: Expects,
+    /// The pool that is changed or made hot.
+    pub to: Pool,
+    /// The release that `to` runs at the end, and that was chosen by its digests.
+    pub release: Release,
+    /// The release that is hot now, where that is recorded.
+    pub old: Option<Release>,
+    /// Whether traffic moves.
+    pub flips: bool,
+    /// How the rollback goes, in words; `None` for other intents.
+    pub how: Option<String>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// The pool that traffic leaves.
+    pub fn from(&self) -> Pool {
+        self.expects.hot
+    }
+
+    /// Whether the plan has this step.
+    pub fn has(&self, action: Action) -> bool {
+        self.steps.iter().any(|step| step.action == action)
+    }
+}
+
+/// Makes the plan of an intent.
+///
+/// # Errors
+/// A [`Refusal`] with its exit code: nothing has been changed, and nothing will be.
+pub fn plan(intent: &Intent, inventory: &Inventory, seen: &Observation) -> Result<Plan, Refusal> {
+    match intent {
+        Intent::Deploy { tag, flip } => deploy::plan(intent, tag, *flip, inventory, seen),
+        Intent::Flip { to } => flip::plan(intent, *to, inventory, seen),
+        Intent::Prune { pool } => prune::plan(intent, *pool, inventory, seen),
+        Intent::Rollback { tag } => flip::rollback(intent, tag.as_deref(), inventory, seen),
+    }
+}
+
+/// Builds steps with their deadlines from one place.
+pub(crate) struct Steps<'a> {
+    inventory: &'a Inventory,
+    steps: Vec<Step>,
+}
+
+/// A look, a small write or a flip on one server; generous, because a busy server is no error.
+const SHORT: Duration = Duration::from_secs(20);
+/// Pruning removes images, which is slow on a full disk.
+const PRUNE: Duration = Duration::from_secs(120);
+
+impl<'a> Steps<'a> {
+    fn new(inventory: &'a Inventory) -> Steps<'a> {
+        Steps {
+            inventory,
+            steps: Vec::new(),
+        }
+    }
+
+    fn on_routers(self, action: Action, words: String) -> Self {
+        let targets = self
+            .inventory
+            .switch
+            .routers
+            .iter()
+            .map(|r| r.name.clone())
+            .collect();
+        self.push(action, targets, words)
+    }
+
+    fn on_hosts(self, action: Action, pool: Pool, words: String) -> Self {
+        let targets = self
+            .inventory
+            .hosts(pool)
+            .iter()
+            .map(|h| h.name.clone())
+            .collect();
+        self.push(action, targets, words)
+    }
+
+    fn push(mut self, action: Action, targets: Vec<String>, words: String) -> Self {
+        let app = &self.inventory.app;
+        let deadline = match action {
+            Action::Stage => app.pull_timeout,
+            Action::Migrate => self
+                .inventory
+                .migrate
+                .as_ref()
+                .map_or(SHORT, |m| m.timeout + m.wait),
+            Action::Start | Action::Check => app.start_timeout,
+            Action::Prune => PRUNE,
+            _ => SHORT,
+        };
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.steps.push(Step {
+            action,
+            targets,
+            deadline_ms,
+            words,
+        });
+        self
+    }
+}

@@ -1,1 +1,6 @@
-//! The dispatcher, the fence and the journal.
+//! Executes plans: the dispatcher, the journal, and how a run ends.
+
+mod dispatch;
+pub mod journal;
+
+pub use dispatch::{Finished, execute};

@@ -43,8 +43,15 @@ impl Load {
         for router in routers {
             for number in 0..THREADS {
                 let (stop, shots) = (stop.clone(), shots.clone());
-                let client = Client { router: router.clone(), path: path.to_owned(), keep: number % 2 == 0, open: None };
-                threads.push(std::thread::spawn(move || client.run(pause, number, &stop, &shots)));
+                let client = Client {
+                    router: router.clone(),
+                    path: path.to_owned(),
+                    keep: number % 2 == 0,
+                    open: None,
+                };
+                threads.push(std::thread::spawn(move || {
+                    client.run(pause, number, &stop, &shots)
+                }));
             }
         }
         Load { stop, shots, threads }
@@ -83,7 +90,11 @@ impl Client {
             due = (due + pause).max(Instant::now());
             let sent = Instant::now();
             let answer = self.ask();
-            shots.lock().unwrap().push(Shot { sent, router: self.router.clone(), answer });
+            shots.lock().unwrap().push(Shot {
+                sent,
+                router: self.router.clone(),
+                answer,
+            });
         }
     }
 
@@ -100,18 +111,22 @@ impl Client {
         let mut stream = match self.open.take() {
             Some(stream) => stream,
             None => {
-                let stream = TcpStream::connect(&self.router).map_err(|e| Failure::new(format!("connect: {e}")))?;
+                let stream =
+                    TcpStream::connect(&self.router).map_err(|e| Failure::new(format!("connect: {e}")))?;
                 stream.set_read_timeout(Some(DEADLINE)).unwrap();
                 stream.set_nodelay(true).unwrap();
                 stream
             }
         };
         let connection = if self.keep { "keep-alive" } else { "close" };
-        let request =
-            format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: {connection}\r\n\r\n", self.path, self.router);
-        stream
-            .write_all(request.as_bytes())
-            .map_err(|e| Failure { words: format!("send: {e}"), idle_close: true })?;
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: {connection}\r\n\r\n",
+            self.path, self.router
+        );
+        stream.write_all(request.as_bytes()).map_err(|e| Failure {
+            words: format!("send: {e}"),
+            idle_close: true,
+        })?;
         let (head, body, keeps) = read_answer(&mut stream)?;
         if self.keep && keeps {
             self.open = Some(stream);
@@ -132,7 +147,10 @@ struct Failure {
 
 impl Failure {
     fn new(words: String) -> Failure {
-        Failure { words, idle_close: false }
+        Failure {
+            words,
+            idle_close: false,
+        }
     }
 }
 
@@ -145,13 +163,25 @@ fn read_answer(stream: &mut TcpStream) -> Result<(String, String, bool), Failure
             break at + 4;
         }
         match stream.read(&mut chunk) {
-            Ok(0) => return Err(Failure { words: "closed without an answer".into(), idle_close: bytes.is_empty() }),
+            Ok(0) => {
+                return Err(Failure {
+                    words: "closed without an answer".into(),
+                    idle_close: bytes.is_empty(),
+                });
+            }
             Ok(n) => bytes.extend_from_slice(&chunk[..n]),
-            Err(e) => return Err(Failure { words: format!("read: {e}"), idle_close: bytes.is_empty() && e.kind() == std::io::ErrorKind::ConnectionReset }),
+            Err(e) => {
+                return Err(Failure {
+                    words: format!("read: {e}"),
+                    idle_close: bytes.is_empty() && e.kind() == std::io::ErrorKind::ConnectionReset,
+                });
+            }
         }
     };
     let head = String::from_utf8_lossy(&bytes[..head_end]).to_lowercase();
-    let length = head.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     let chunked = head.contains("transfer-encoding: chunked");
     loop {
         let done = match length {

@@ -24,7 +24,10 @@ pub fn lab() -> &'static HashMap<String, String> {
 
 /// Runs `tests/lab/lab ...`, which must succeed.
 pub fn lab_command(args: &[&str]) -> String {
-    let output = Command::new(root().join("tests/lab/lab")).args(args).output().unwrap();
+    let output = Command::new(root().join("tests/lab/lab"))
+        .args(args)
+        .output()
+        .unwrap();
     assert!(
         output.status.success(),
         "lab {args:?}: {}{}",
@@ -57,7 +60,10 @@ impl Drop for Fault {
 
 /// The routers as `host:port`.
 pub fn routers(key: &str) -> Vec<String> {
-    lab()[key].split_whitespace().map(|url| format!("{}:80", url.trim_start_matches("http://"))).collect()
+    lab()[key]
+        .split_whitespace()
+        .map(|url| format!("{}:80", url.trim_start_matches("http://")))
+        .collect()
 }
 
 fn root() -> PathBuf {
@@ -73,12 +79,18 @@ pub struct Pointsman {
 impl Pointsman {
     pub fn new(env: &str) -> Pointsman {
         let inventory = Path::new(&lab()["INVENTORY_DIR"]).join(format!("{env}.toml"));
-        Pointsman { inventory, state: tempfile::tempdir().unwrap() }
+        Pointsman {
+            inventory,
+            state: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// With an inventory of the test's own.
     pub fn with(inventory: PathBuf) -> Pointsman {
-        Pointsman { inventory, state: tempfile::tempdir().unwrap() }
+        Pointsman {
+            inventory,
+            state: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
@@ -89,7 +101,10 @@ impl Pointsman {
             .env("POINTSMAN_STATE_DIR", self.state.path())
             .output()
             .unwrap();
-        Ran { args: args.join(" "), output }
+        Ran {
+            args: args.join(" "),
+            output,
+        }
     }
 
     /// Runs it and asserts its exit code.
@@ -117,13 +132,22 @@ impl Ran {
 
     /// All that it printed.
     pub fn text(&self) -> String {
-        format!("{}{}", self.stdout(), String::from_utf8_lossy(&self.output.stderr))
+        format!(
+            "{}{}",
+            self.stdout(),
+            String::from_utf8_lossy(&self.output.stderr)
+        )
     }
 
     /// Asserts that it said all of these.
     pub fn says(&self, words: &[&str]) -> &Ran {
         for word in words {
-            assert!(self.text().contains(word), "expected {word:?} of pointsman {}:\n{}", self.args, self.text());
+            assert!(
+                self.text().contains(word),
+                "expected {word:?} of pointsman {}:\n{}",
+                self.args,
+                self.text()
+            );
         }
         self
     }
@@ -133,6 +157,11 @@ impl Ran {
 pub fn lost(shots: &[load::Shot]) -> Vec<String> {
     shots
         .iter()
-        .filter_map(|shot| shot.answer.as_ref().err().map(|why| format!("{}: {why}", shot.router)))
+        .filter_map(|shot| {
+            shot.answer
+                .as_ref()
+                .err()
+                .map(|why| format!("{}: {why}", shot.router))
+        })
         .collect()
 }

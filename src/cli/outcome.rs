@@ -1,0 +1,89 @@
+//! How a command ends: an exit code, with words where it did not end well.
+
+use crate::plan::Refusal;
+use crate::remote::RemoteError;
+use crate::run::Finished;
+use crate::steps::{End, StepError};
+
+/// How a command ends.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) end: End,
+    pub(super) message: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn done() -> Outcome {
+        Outcome {
+            end: End::Done,
+            message: None,
+            hint: None,
+        }
+    }
+
+    pub(super) fn ending(end: End, message: impl Into<String>) -> Outcome {
+        Outcome {
+            end,
+            message: Some(message.into()),
+            hint: None,
+        }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Outcome {
+        Outcome::ending(End::Invalid, message)
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Outcome {
+        Outcome::ending(End::Refused, message)
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Outcome {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn of_refusal(refusal: &Refusal, env: &str) -> Outcome {
+        let end = match refusal {
+            Refusal::InDoubt(_) => End::InDoubt,
+            Refusal::Split(_) => End::Split,
+            Refusal::Locked(_) => End::Locked,
+            Refusal::Preflight { .. } => End::Refused,
+        };
+        Outcome {
+            end,
+            message: Some(refusal.to_string()),
+            hint: refusal.hint(env),
+        }
+    }
+}
+
+impl From<Finished> for Outcome {
+    fn from(finished: Finished) -> Outcome {
+        Outcome {
+            end: finished.end,
+            message: finished.message,
+            hint: finished.hint,
+        }
+    }
+}
+
+impl From<StepError> for Outcome {
+    fn from(error: StepError) -> Outcome {
+        Outcome {
+            end: error.end,
+            message: Some(error.message),
+            hint: error.hint,
+        }
+    }
+}
+
+impl From<RemoteError> for Outcome {
+    fn from(error: RemoteError) -> Outcome {
+        let mut outcome = Outcome::from(StepError::from(error));
+        if outcome.end == End::Failed {
+            outcome.end = End::Refused;
+        }
+        outcome
+    }
+}

@@ -1,0 +1,86 @@
+//! `pointsman releases`: what could be rolled back to.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::context::App;
+use super::outcome::Outcome;
+use crate::compose::Release;
+use crate::inventory::Pool;
+use crate::observe;
+use crate::remote::Script;
+use crate::switch::connector_for;
+
+/// Longest that reading one host's releases may take.
+const READ: Duration = Duration::from_secs(15);
+
+pub(super) async fn run(app: &App) -> Outcome {
+    let inventory = match app.inventory() {
+        Ok(inventory) => inventory,
+        Err(outcome) => return outcome,
+    };
+    let sessions = match app.sessions(&inventory) {
+        Ok(sessions) => sessions,
+        Err(outcome) => return outcome,
+    };
+    let connector = connector_for(&inventory.switch);
+    let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    for pool in Pool::ALL {
+        let script = Script::new(
+            r#"for file in "$STATE/$POOL"/releases/*/release.json; do [ -f "$file" ] && { cat "$file"; echo; }; done; exit 0"#,
+        )
+        .var("STATE", inventory.state_dir())
+        .var("POOL", pool.as_str());
+        let script = &script;
+        let outputs = join_all(inventory.hosts(pool).iter().map(|host| {
+            let session = sessions.session(&host.server());
+            async move { (host.name.as_str(), session.read(script, READ).await) }
+        }))
+        .await;
+        let mut releases: Vec<(Release, Vec<&str>)> = Vec::new();
+        for (host, output) in outputs {
+            match output {
+                Ok(output) => {
+                    for release in output
+                        .stdout
+                        .lines()
+                        .filter_map(|line| serde_json::from_str::<Release>(line).ok())
+                    {
+                        match releases.iter_mut().find(|(known, _)| known.id == release.id) {
+                            Some((_, hosts)) => hosts.push(host),
+                            None => releases.push((release, vec![host])),
+                        }
+                    }
+                }
+                Err(error) => app.sink.warn(error.to_string()),
+            }
+        }
+        releases.sort_by(|(a, _), (b, _)| b.created_at.cmp(&a.created_at));
+        let proven = seen.proven(pool).map(|release| release.id.as_str());
+        for (release, hosts) in &releases {
+            let mark = if proven == Some(release.id.as_str()) {
+                "runs"
+            } else {
+                "kept"
+            };
+            let at = release.created_at.strftime("%Y-%m-%d %H:%M:%S");
+            let _ = writeln!(
+                text,
+                "{pool:<5} {mark}  {:<20} {at}  {:<24} on {}",
+                release.tag,
+                release.who,
+                hosts.join(", ")
+            );
+            rows.push(serde_json::json!({ "pool": pool, "state": mark, "release": release, "hosts": hosts }));
+        }
+    }
+    if rows.is_empty() {
+        text.push_str("no releases yet\n");
+    }
+    app.data("releases", &rows, &text);
+    Outcome::done()
+}

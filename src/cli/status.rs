@@ -1,0 +1,117 @@
+//! `pointsman status`: what is hot as read from each router, and how every host is.
+
+use std::fmt::Write as _;
+
+use super::context::App;
+use super::outcome::Outcome;
+use crate::inventory::{Inventory, Pool};
+use crate::observe::{self, Hot, Observation};
+use crate::plan::{self, Intent};
+use crate::steps::End;
+use crate::switch::connector_for;
+
+pub(super) async fn run(app: &App) -> Outcome {
+    let inventory = match app.inventory() {
+        Ok(inventory) => inventory,
+        Err(outcome) => return outcome,
+    };
+    let sessions = match app.sessions(&inventory) {
+        Ok(sessions) => sessions,
+        Err(outcome) => return outcome,
+    };
+    let connector = connector_for(&inventory.switch);
+    let (mut seen, hosts) = futures::future::join(
+        observe::routers::observe(&inventory, &sessions, connector.as_ref()),
+        observe::hosts::observe(&inventory, &sessions),
+    )
+    .await;
+    seen.hosts = hosts;
+    let text = describe(&inventory, &seen);
+    let hot = match seen.hot() {
+        Hot::Pool(pool) => serde_json::json!(pool),
+        Hot::Split(_) => serde_json::json!("split"),
+        Hot::InDoubt(_) => serde_json::json!("in_doubt"),
+    };
+    app.data(
+        "status",
+        &serde_json::json!({ "environment": inventory.env, "hot": hot, "seen": seen }),
+        &text,
+    );
+    match seen.hot() {
+        Hot::Pool(_) => Outcome::done(),
+        Hot::Split(words) => Outcome::ending(End::Split, format!("the routers are split: {words}"))
+            .hint(format!("pointsman -e {} flip --to POOL", inventory.env)),
+        Hot::InDoubt(words) => Outcome::ending(End::InDoubt, format!("in doubt which pool is hot: {words}"))
+            .hint(format!("pointsman -e {} doctor", inventory.env)),
+    }
+}
+
+fn describe(inventory: &Inventory, seen: &Observation) -> String {
+    let mut out = String::new();
+    let hot = match seen.hot() {
+        Hot::Pool(pool) => format!("{pool} is hot"),
+        Hot::Split(_) => "SPLIT: the routers disagree".to_owned(),
+        Hot::InDoubt(_) => "IN DOUBT: not every router can be read".to_owned(),
+    };
+    let _ = writeln!(out, "{} in {}: {hot}", inventory.app.name, inventory.env);
+    for (name, router) in &seen.routers {
+        let _ = match router {
+            Ok(router) => writeln!(
+                out,
+                "  router {name}: {}; {}",
+                router.view.live,
+                Pool::ALL
+                    .map(|pool| format!("{pool}: {}", router.view.servers_in_words(pool)))
+                    .join("; ")
+            ),
+            Err(problem) => writeln!(out, "  router {name}: in doubt: {problem}"),
+        };
+        if let Some(drift) = router.as_ref().ok().and_then(|router| router.view.drift()) {
+            let _ = writeln!(out, "    {drift}");
+        }
+    }
+    for pool in Pool::ALL {
+        let release = match (seen.proven(pool), seen.claimed(pool)) {
+            (_, Some(run)) => format!("unproven: run {run} was changing it"),
+            (Some(release), None) => format!("proven with {} ({})", release.tag, release.id),
+            (None, None) => "no release".to_owned(),
+        };
+        let _ = writeln!(out, "  {pool}: {release}");
+        for (host, state) in seen.hosts.get(&pool).into_iter().flatten() {
+            let _ = match state {
+                Ok(state) => writeln!(out, "    {host}: {}", state.in_words()),
+                Err(problem) => writeln!(out, "    {host}: cannot be read: {problem}"),
+            };
+        }
+    }
+    let holder = seen.readable().find_map(|(_, router)| {
+        let owner = router.state.owner.as_ref();
+        let by = owner.map_or(String::new(), |o| {
+            format!(" ({} by {} since {})", o.command, o.who, o.since)
+        });
+        router
+            .state
+            .holder
+            .as_ref()
+            .map(|holder| format!("held by {holder}{by}"))
+    });
+    let _ = writeln!(
+        out,
+        "  lock: {}, epoch {}",
+        holder.unwrap_or_else(|| "free".to_owned()),
+        seen.highest_epoch()
+    );
+    let _ = writeln!(out, "  rollback: {}", rollback(inventory, seen));
+    out
+}
+
+/// How `rollback` would go now, by the planner's own word.
+fn rollback(inventory: &Inventory, seen: &Observation) -> String {
+    match plan::plan(&Intent::Rollback { tag: None }, inventory, seen) {
+        Ok(plan) => format!(
+            "{}; takes about as long as connecting to the routers",
+            plan.how.unwrap_or_default()
+        ),
+        Err(refusal) => format!("not at once: {refusal}"),
+    }
+}

@@ -1,0 +1,20 @@
+//! `pointsman switch config`
+
+use super::args::{Switch, SwitchCommand};
+use super::context::App;
+use super::outcome::Outcome;
+use crate::switch::connector_for;
+
+pub(super) fn run(app: &App, args: &Switch) -> Outcome {
+    let inventory = match app.inventory() {
+        Ok(inventory) => inventory,
+        Err(outcome) => return outcome,
+    };
+    match args.command {
+        SwitchCommand::Config => {
+            let config = connector_for(&inventory.switch).config(&inventory);
+            app.data("switch_config", &config, &config);
+            Outcome::done()
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Names and folders that follow from an inventory.
+
+use super::switch::Connector;
+use super::{Host, Inventory, Pool, Router};
+use crate::remote::Server;
+
+impl Inventory {
+    /// The folder that pointsman keeps on every server: `<app.path>/.pointsman/<app>/<env>`.
+    pub fn state_dir(&self) -> String {
+        format!(
+            "{}/.pointsman/{}/{}",
+            self.app.path.trim_end_matches('/'),
+            self.app.name,
+            self.env
+        )
+    }
+
+    /// The Compose project of a pool: `<app>-<env>-<pool>`. Permanent, so that a pool's containers
+    /// are found whatever release they run.
+    pub fn project(&self, pool: Pool) -> String {
+        format!("{}-{}-{pool}", self.app.name, self.env)
+    }
+
+    /// How many servers of a pool each router must see up before a flip to it.
+    pub fn servers_needed(&self, pool: Pool) -> usize {
+        let all = self.hosts(pool).len();
+        match &self.switch.connector {
+            Connector::Haproxy(settings) => settings.min_up.map_or(all, |least| least.min(all)),
+        }
+    }
+
+    /// A pool's hosts.
+    pub fn hosts(&self, pool: Pool) -> &[Host] {
+        self.pools.get(&pool).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Host {
+    /// How SSH reaches it.
+    pub fn server(&self) -> Server {
+        Server {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            port: self.port,
+            user: self.user.clone(),
+        }
+    }
+}
+
+impl Router {
+    /// How SSH reaches it.
+    pub fn server(&self) -> Server {
+        Server {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            port: self.port,
+            user: self.user.clone(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What `doctor` finds: each server, router and the registry, with how to mend what is wrong.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::hosts::{Wanted, inspect_pool};
+use crate::compose::registry::{Api, RegistryError};
+use crate::http;
+use crate::inventory::{Inventory, Pool, Router};
+use crate::remote::{RemoteError, Sessions};
+use crate::switch::{Connector, Finding};
+
+/// Clocks that differ by more than this confuse logs, and soon DNS updates too (FAULTS.md 17).
+const SKEW: i64 = 2;
+/// Longest to wait for a router's answer over HTTP.
+const ASK: Duration = Duration::from_secs(5);
+
+/// Looks at one router: SSH, its program, and its URL as seen from here.
+pub async fn router(sessions: &Sessions, connector: &dyn Connector, router: &Router) -> Vec<Finding> {
+    let session = match sessions.connect(&router.server()).await {
+        Ok(session) => session,
+        Err(error) => return vec![unreachable(&router.name, &error)],
+    };
+    let mut findings = connector.doctor(&session, router).await;
+    let asked = match http::builder(ASK).build() {
+        Ok(client) => client
+            .get(&router.url)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    findings.push(match asked {
+        Ok(()) => Finding::good(&router.name, format!("{} answers requests from here", router.url)),
+        Err(problem) => Finding::bad(
+            &router.name,
+            format!("{} does not answer requests from here: {problem}", router.url),
+            "the prober must reach it: check [switch] routers url",
+        ),
+    });
+    findings
+}
+
+/// Looks at every host of both pools.
+pub async fn hosts(inventory: &Inventory, sessions: &Sessions) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let now = Timestamp::now().as_second();
+    for pool in Pool::ALL {
+        let looked = match inspect_pool(inventory, sessions, pool, &Wanted::LastRetained).await {
+            Ok(looked) => looked,
+            Err(problem) => {
+                return vec![Finding::bad(
+                    "inventory",
+                    problem,
+                    "check [app] compose and env_file",
+                )];
+            }
+        };
+        for (name, facts) in looked {
+            let facts = match facts {
+                Ok(facts) => facts,
+                Err(problem) => {
+                    findings.push(Finding::bad(&name, problem, "try `ssh` to it by hand"));
+                    continue;
+                }
+            };
+            for problem in &facts.problems {
+                findings.push(Finding::bad(&name, problem.clone(), "mend it on the host"));
+            }
+            if facts.problems.is_empty() {
+                let free = facts.docker_free / (1 << 30);
+                findings.push(Finding::good(
+                    &name,
+                    format!(
+                        "{pool}: Docker {} ({}), Compose {}, {free} GiB free",
+                        facts.docker, facts.arch, facts.compose
+                    ),
+                ));
+            }
+            if let Some(skew) = facts
+                .clock
+                .map(|clock| clock - now)
+                .filter(|skew| skew.abs() > SKEW)
+            {
+                findings.push(Finding::bad(
+                    &name,
+                    format!("its clock differs by {skew} s from this machine's"),
+                    "run an NTP client",
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// Logs in to the registry and looks for nothing.
+pub async fn registry(inventory: &Inventory) -> Vec<Finding> {
+    let Some(registry) = &inventory.registry else {
+        return Vec::new();
+    };
+    let hint = "check [registry] server, username, password and ca";
+    match Api::direct(Some(registry)).ping(&registry.server).await {
+        Ok(()) => vec![Finding::good(
+            "registry",
+            format!("{} takes the login", registry.server),
+        )],
+        // The hosts may reach what this machine does not: a deploy asks through them.
+        Err(error @ RegistryError::Unreachable { .. }) => {
+            vec![Finding::bad("registry", error.to_string(), hint)]
+        }
+        Err(error) => vec![Finding::bad("registry", error.to_string(), hint)],
+    }
+}
+
+fn unreachable(name: &str, error: &RemoteError) -> Finding {
+    let text = error.to_string();
+    let what = text
+        .strip_prefix(&format!("{name}: "))
+        .unwrap_or(&text)
+        .to_owned();
+    match error {
+        RemoteError::Connect { hint, .. } => Finding::bad(name, what, hint.clone()),
+        _ => Finding::bad(name, what, "run doctor again"),
+    }
+}

@@ -1,0 +1,7 @@
+# Prints every run's journal. Variable: STATE.
+for file in "$STATE"/runs/*/journal.jsonl; do
+  [ -f "$file" ] || continue
+  run=${file%/journal.jsonl}
+  section "${run##*/}"
+  cat "$file"
+done

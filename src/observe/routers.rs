@@ -1,0 +1,135 @@
+//! Which pool is hot: read from every router, never remembered, never guessed (invariant 2).
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::Observation;
+use super::state::{self, ServerState};
+use crate::compose::Release;
+use crate::inventory::{Inventory, Pool};
+use crate::remote::Sessions;
+use crate::switch::{Connector, RouterView};
+
+/// One router: what it does with traffic, and what pointsman keeps there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RouterState {
+    /// What it does.
+    pub view: RouterView,
+    /// What pointsman keeps there.
+    pub state: ServerState,
+}
+
+/// Which pool is hot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hot {
+    /// Every router was read and sends everything to this pool.
+    Pool(Pool),
+    /// Every router was read and they disagree; in words, by router.
+    Split(String),
+    /// A router could not be read; in words, by router.
+    InDoubt(String),
+}
+
+/// Longest that reading one router may take, once connected.
+pub const READ: Duration = Duration::from_secs(10);
+
+/// Reads all routers at once.
+pub async fn observe(inventory: &Inventory, sessions: &Sessions, connector: &dyn Connector) -> Observation {
+    let state_script = state::script(&inventory.state_dir());
+    let routers = join_all(inventory.switch.routers.iter().map(|router| {
+        let state_script = &state_script;
+        async move {
+            let read = async {
+                let session = sessions
+                    .connect(&router.server())
+                    .await
+                    .map_err(|e| e.to_string())?;
+                // Two channels at once cost one round trip.
+                let (view, kept) = futures::future::join(
+                    connector.observe(&session, router),
+                    session.read(state_script, READ),
+                )
+                .await;
+                let state = state::parse(&kept.map_err(|e| e.to_string())?)?;
+                Ok(RouterState {
+                    view: view.map_err(|e| e.to_string())?,
+                    state,
+                })
+            };
+            (router.name.clone(), read.await)
+        }
+    }))
+    .await;
+    Observation {
+        routers,
+        ..Observation::default()
+    }
+}
+
+impl Observation {
+    /// Which pool is hot, by what each router does now.
+    pub fn hot(&self) -> Hot {
+        let mut doubts = Vec::new();
+        let mut words = Vec::new();
+        let mut pools = Vec::new();
+        for (name, state) in &self.routers {
+            match state {
+                Ok(router) => {
+                    words.push(format!("{name}: {}", router.view.live));
+                    pools.push(router.view.live.settled());
+                }
+                Err(problem) => doubts.push(problem_of(name, problem)),
+            }
+        }
+        if !doubts.is_empty() {
+            return Hot::InDoubt(doubts.join("; "));
+        }
+        match pools.first() {
+            Some(Some(first)) if pools.iter().all(|pool| *pool == Some(*first)) => Hot::Pool(*first),
+            _ => Hot::Split(words.join("; ")),
+        }
+    }
+
+    /// The routers that could be read.
+    pub fn readable(&self) -> impl Iterator<Item = (&str, &RouterState)> {
+        self.routers
+            .iter()
+            .filter_map(|(name, state)| Some((name.as_str(), state.as_ref().ok()?)))
+    }
+
+    /// The highest epoch that any router has seen.
+    pub fn highest_epoch(&self) -> u64 {
+        self.readable()
+            .map(|(_, router)| router.state.epoch)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether any router records that a run is changing this pool.
+    pub fn claimed(&self, pool: Pool) -> Option<&str> {
+        self.readable()
+            .find_map(|(_, router)| router.state.claims.get(&pool))
+            .map(|claim| claim.run.as_str())
+    }
+
+    /// The release that the pool was proven with, as all routers record it alike; `None` where one
+    /// has no record, or another: then nothing is proven.
+    pub fn proven(&self, pool: Pool) -> Option<&Release> {
+        let mut records = self.readable().map(|(_, router)| router.state.proven.get(&pool));
+        let first = records.next()??;
+        records
+            .all(|other| other.is_some_and(|other| other.id == first.id))
+            .then_some(first)
+    }
+}
+
+/// `lb1: problem`, without naming the router twice where the problem begins with its name.
+fn problem_of(name: &str, problem: &str) -> String {
+    if problem.starts_with(name) {
+        problem.to_owned()
+    } else {
+        format!("{name}: {problem}")
+    }
+}

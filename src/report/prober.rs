@@ -1,0 +1,438 @@
+//! The prober: an independent client that never trusts the tool. It knows only the routers' URLs,
+//! and asks each at a constant rate, whatever comes back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::receipt::{Receipt, RouterReceipt};
+use crate::http;
+
+/// One router to be asked.
+#[derive(Debug, Clone)]
+pub struct ProbeTarget {
+    /// The router's name.
+    pub router: String,
+    /// `http://host[:port]`, without the path.
+    pub url: String,
+    /// `Host:` header, where the router needs one to know the app.
+    pub host_header: Option<String>,
+}
+
+/// A request without an answer for this long is lost.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Most requests under way to one router: a hung router must not fill our memory.
+const IN_FLIGHT: usize = 256;
+/// Losses that are told in words.
+const TOLD: usize = 20;
+
+/// Asks until [`Prober::finish`].
+#[derive(Debug)]
+pub struct Prober {
+    routers: Vec<Arc<Asked>>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+/// One router and what it answered.
+#[derive(Debug)]
+struct Asked {
+    target: ProbeTarget,
+    seen: Mutex<Seen>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    keep_alive: u64,
+    fresh: u64,
+    lost: u64,
+    lost_before_any: u64,
+    skipped: u64,
+    latencies_us: Vec<u32>,
+    last_good: Option<Instant>,
+    longest_gap: Duration,
+    tags: BTreeMap<String, Tag>,
+    streak: (String, u32),
+    losses: Vec<String>,
+    losses_before_any: Vec<String>,
+}
+
+/// When requests that one release answered were sent.
+#[derive(Debug)]
+struct Tag {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Prober {
+    /// Begins to ask each router `rate` times a second for `path`, in turn over a kept connection
+    /// and over a fresh one; `json` is the key that holds the release, or the whole body does.
+    pub fn start(targets: Vec<ProbeTarget>, path: String, json: Option<String>, rate: u32) -> Prober {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let mut routers = Vec::new();
+        for target in targets {
+            let asked = Arc::new(Asked {
+                target,
+                seen: Mutex::default(),
+                news: Notify::new(),
+            });
+            routers.push(asked.clone());
+            tasks.spawn(ask(
+                asked,
+                path.clone(),
+                json.clone(),
+                rate.max(1),
+                stopped.clone(),
+            ));
+        }
+        Prober {
+            routers,
+            stop,
+            tasks: Mutex::new(Some(tasks)),
+        }
+    }
+
+    /// Waits until each router has answered `tag` this many times in a row.
+    ///
+    /// # Errors
+    /// The routers that had not, by the deadline.
+    pub async fn wait_for(&self, tag: &str, in_a_row: u32, deadline: Duration) -> Result<(), Vec<String>> {
+        let until = tokio::time::Instant::now() + deadline;
+        let mut missing = Vec::new();
+        for asked in &self.routers {
+            loop {
+                let news = asked.news.notified();
+                let reached = {
+                    let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.streak.0 == tag && seen.streak.1 >= in_a_row
+                };
+                if reached {
+                    break;
+                }
+                if tokio::time::timeout_at(until, news).await.is_err() {
+                    missing.push(asked.target.router.clone());
+                    break;
+                }
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+
+    /// Routers from which no answer of any kind came: they cannot be reached from here.
+    pub fn unreachable(&self) -> Vec<(String, String)> {
+        self.routers
+            .iter()
+            .filter_map(|asked| {
+                let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let silent = seen.tags.is_empty()
+                    && seen.losses_before_any.iter().all(|loss| loss.contains("connect"));
+                let first = seen.losses_before_any.first()?;
+                silent.then(|| (asked.target.router.clone(), first.clone()))
+            })
+            .collect()
+    }
+
+    /// Stops asking, waits for what is under way, and says what was seen. `old` and `new` are the
+    /// releases before and after, where they are known; without `old` nothing served before, so that
+    /// nothing could be lost before the first good answer.
+    pub async fn finish(&self, old: Option<&str>, new: Option<&str>) -> Receipt {
+        self.stop.send_replace(true);
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut tasks) = tasks {
+            while tasks.join_next().await.is_some() {}
+        }
+        let routers: Vec<RouterReceipt> = self.routers.iter().map(|asked| asked.receipt(old, new)).collect();
+        Receipt {
+            requests: routers.iter().map(|r| r.requests).sum(),
+            lost: routers.iter().map(|r| r.lost).sum(),
+            unserved: routers.iter().map(|r| r.unserved).sum(),
+            longest_gap_ms: routers.iter().map(|r| r.longest_gap_ms).fold(0.0, f64::max),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+            routers,
+        }
+    }
+}
+
+/// Asks one router at a constant rate until told to stop; then waits for what is under way.
+async fn ask(
+    asked: Arc<Asked>,
+    path: String,
+    json: Option<String>,
+    rate: u32,
+    mut stop: watch::Receiver<bool>,
+) {
+    let kept = http::builder(DEADLINE).build();
+    let fresh = http::builder(DEADLINE).pool_max_idle_per_host(0).build();
+    let (Ok(kept), Ok(fresh)) = (kept, fresh) else {
+        return;
+    };
+    let url: Arc<str> = format!("{}{path}", asked.target.url.trim_end_matches('/')).into();
+    let json: Option<Arc<str>> = json.map(Into::into);
+    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
+    // Constant rate: what was missed is sent late, not left out, up to the slots.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut shots = JoinSet::new();
+    for number in 0_u64.. {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stop.changed() => break,
+        }
+        while shots.try_join_next().is_some() {}
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            asked.seen.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
+            continue;
+        };
+        let keep = number % 2 == 0;
+        let mut request = if keep { &kept } else { &fresh }.get(&*url);
+        if !keep {
+            request = request.header(reqwest::header::CONNECTION, "close");
+        }
+        if let Some(host) = &asked.target.host_header {
+            request = request.header(reqwest::header::HOST, host);
+        }
+        let (asked, json) = (asked.clone(), json.clone());
+        shots.spawn(async move {
+            let (at, since) = (Timestamp::now(), Instant::now());
+            let answer = answer(request, json.as_deref()).await;
+            asked.record(at, since, keep, answer);
+            drop(slot);
+        });
+    }
+    while shots.join_next().await.is_some() {}
+}
+
+/// The release that answered, or why the request is lost.
+async fn answer(request: reqwest::RequestBuilder, json: Option<&str>) -> Result<String, String> {
+    let response = request.send().await.map_err(|error| in_words(&error))?;
+    let status = response.status();
+    if status.is_server_error() {
+        return Err(format!("status {}", status.as_u16()));
+    }
+    let body = response.text().await.map_err(|error| in_words(&error))?;
+    if !status.is_success() {
+        return Ok(format!("(status {})", status.as_u16()));
+    }
+    Ok(http::identity(&body, json).unwrap_or_else(|| "(no release in the answer)".to_owned()))
+}
+
+fn in_words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {DEADLINE:?}");
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if error.is_connect() {
+        format!("cannot connect: {cause}")
+    } else {
+        cause.to_string()
+    }
+}
+
+impl Asked {
+    fn record(&self, at: Timestamp, since: Instant, keep: bool, answer: Result<String, String>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if keep {
+            seen.keep_alive += 1;
+        } else {
+            seen.fresh += 1;
+        }
+        match answer {
+            Ok(tag) => {
+                let now = Instant::now();
+                if let Some(last) = seen.last_good {
+                    seen.longest_gap = seen.longest_gap.max(now.duration_since(last));
+                }
+                seen.last_good = Some(now);
+                seen.latencies_us
+                    .push(u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX));
+                if seen.streak.0 == tag {
+                    seen.streak.1 += 1;
+                } else {
+                    seen.streak = (tag.clone(), 1);
+                }
+                let entry = seen.tags.entry(tag).or_insert(Tag {
+                    count: 0,
+                    first: at,
+                    last: at,
+                });
+                entry.count += 1;
+                entry.first = entry.first.min(at);
+                entry.last = entry.last.max(at);
+            }
+            Err(why) => {
+                seen.streak = (String::new(), 0);
+                let words = format!("{} {why}", at.strftime("%H:%M:%S%.3fZ"));
+                let before_any = seen.last_good.is_none();
+                let told = if before_any {
+                    seen.lost_before_any += 1;
+                    &mut seen.losses_before_any
+                } else {
+                    seen.lost += 1;
+                    &mut seen.losses
+                };
+                if told.len() < TOLD {
+                    told.push(words);
+                }
+            }
+        }
+        drop(seen);
+        self.news.notify_waiters();
+    }
+
+    fn receipt(&self, old: Option<&str>, new: Option<&str>) -> RouterReceipt {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.latencies_us.sort_unstable();
+        let quantile = |per_cent: usize| {
+            let at = seen.latencies_us.len().saturating_sub(1) * per_cent / 100;
+            seen.latencies_us
+                .get(at)
+                .map_or(0.0, |us| f64::from(*us) / 1000.0)
+        };
+        let served_before = old.is_some();
+        let mut losses = seen.losses_before_any.clone();
+        if !served_before {
+            losses.clear();
+        }
+        losses.extend(seen.losses.iter().cloned());
+        losses.truncate(TOLD);
+        RouterReceipt {
+            router: self.target.router.clone(),
+            requests: seen.keep_alive + seen.fresh - if served_before { 0 } else { seen.lost_before_any },
+            keep_alive: seen.keep_alive,
+            fresh: seen.fresh,
+            lost: seen.lost + if served_before { seen.lost_before_any } else { 0 },
+            unserved: if served_before { 0 } else { seen.lost_before_any },
+            skipped: seen.skipped,
+            longest_gap_ms: seen.longest_gap.as_secs_f64() * 1000.0,
+            latency_p50_ms: quantile(50),
+            latency_p99_ms: quantile(99),
+            first_new: new.and_then(|tag| seen.tags.get(tag)).map(|tag| tag.first),
+            last_old: old.and_then(|tag| seen.tags.get(tag)).map(|tag| tag.last),
+            answers: seen
+                .tags
+                .iter()
+                .map(|(tag, seen)| (tag.clone(), seen.count))
+                .collect(),
+            losses,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A server whose every answer is what `answer` says for the n-th request; `None` hangs up.
+    async fn server(answer: fn(u64) -> Option<String>) -> ProbeTarget {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let count = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let count = count.clone();
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {
+                        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        let Some(text) = answer(number) else { return };
+                        if stream.write_all(text.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        ProbeTarget {
+            router: "lb1".into(),
+            url,
+            host_header: None,
+        }
+    }
+
+    fn ok(body: &str) -> Option<String> {
+        Some(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    async fn probe(answer: fn(u64) -> Option<String>, wait: &str, old: Option<&str>) -> Receipt {
+        let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 500);
+        prober.wait_for(wait, 20, Duration::from_secs(10)).await.unwrap();
+        prober.finish(old, Some(wait)).await
+    }
+
+    #[tokio::test]
+    async fn sees_the_switch_from_one_release_to_the_other() {
+        let receipt = probe(|n| ok(if n < 50 { "v1" } else { "v2" }), "v2", Some("v1")).await;
+        assert_eq!(receipt.lost, 0, "{receipt}");
+        let router = &receipt.routers[0];
+        assert_eq!(router.answers["v1"], 50);
+        assert!(
+            router.answers["v2"] >= 20 && router.keep_alive.abs_diff(router.fresh) <= 1,
+            "{router:?}"
+        );
+        assert!(router.first_new.is_some() && router.last_old.is_some());
+    }
+
+    #[tokio::test]
+    async fn counts_every_kind_of_loss() {
+        let receipt = probe(
+            |n| match n {
+                10 => Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into()),
+                // Of two hang-ups on a kept connection a client may rightly ask once more.
+                20..40 => None,
+                40 => Some("HTTP/1.1 200 OK\r\ncontent-length: 50\r\nconnection: close\r\n\r\ncut".into()),
+                n if n < 60 => ok("v1"),
+                _ => ok("v2"),
+            },
+            "v2",
+            Some("v1"),
+        )
+        .await;
+        let losses = receipt.routers[0].losses.join("\n");
+        assert!(receipt.lost >= 10, "{receipt}");
+        assert!(losses.contains("status 503"), "{losses}");
+    }
+
+    #[tokio::test]
+    async fn before_the_first_release_there_is_nothing_to_lose() {
+        let sick = |n| match n {
+            0..30 => Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into()),
+            _ => ok("v1"),
+        };
+        let receipt = probe(sick, "v1", None).await;
+        assert_eq!((receipt.lost, receipt.unserved), (0, 30));
+        let receipt = probe(sick, "v1", Some("v0")).await;
+        assert_eq!(
+            (receipt.lost, receipt.unserved),
+            (30, 0),
+            "something served before: these are losses"
+        );
+    }
+
+    #[tokio::test]
+    async fn says_which_router_never_answered_so() {
+        let prober = Prober::start(vec![server(|_| ok("v1")).await], "/".into(), None, 200);
+        let missing = prober
+            .wait_for("v2", 1, Duration::from_millis(200))
+            .await
+            .unwrap_err();
+        assert_eq!(missing, ["lb1"]);
+    }
+}

@@ -1,0 +1,38 @@
+//! Sees the new release through every router, with the prober's eyes, and asks the hosts of the
+//! hot pool which release they are.
+
+use async_trait::async_trait;
+
+use super::context::Context;
+use super::error::{End, StepError};
+use crate::plan;
+use crate::report::{Kind, StepOutcome};
+
+pub(super) struct Verify;
+
+#[async_trait]
+impl super::Step for Verify {
+    async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
+        let tag = &cx.plan.release.tag;
+        // Routers spread requests over the pool's servers: this many answers in a row have met each.
+        let in_a_row = u32::try_from(cx.target_hosts().len() * 2).unwrap_or(u32::MAX);
+        if let Err(missing) = cx.prober.wait_for(tag, in_a_row, step.deadline()).await {
+            let message = format!(
+                "expected {in_a_row} answers of {tag} in a row through every router within {:?}, not seen through {}",
+                step.deadline(),
+                missing.join(", ")
+            );
+            return Err(StepError::failed(message).ending(End::RolledBack));
+        }
+        for router in cx.routers() {
+            cx.sink.emit(Kind::StepEnded {
+                phase: step.action.name().to_owned(),
+                target: router.name.clone(),
+                result: StepOutcome::Applied,
+                message: Some(format!("answers as {tag}")),
+                elapsed_ms: 0,
+            });
+        }
+        Ok(StepOutcome::Applied)
+    }
+}

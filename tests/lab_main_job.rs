@@ -1,0 +1,289 @@
+//! The main job on real servers: deploy, flip, rollback, refusals; nothing lost.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::load::{Load, Shot};
+use support::{Fault, Pointsman, lab, lost, reset, routers};
+
+/// Requests a second over all routers in tests that are about losses.
+const RATE: u32 = 500;
+
+/// v1 hot on green, v2 hot on blue or whatever `tags` say, from nothing.
+fn deployed(env: &str, tags: &[&str]) -> Pointsman {
+    reset(env);
+    let pointsman = Pointsman::new(env);
+    for tag in tags {
+        pointsman.expect(&["deploy", tag], 0);
+    }
+    pointsman
+}
+
+/// Asserts that no request failed, and prints how many there were.
+fn none_lost(what: &str, shots: &[Shot]) {
+    let lost = lost(shots);
+    println!("{what}: {} requests, {} lost", shots.len(), lost.len());
+    assert!(
+        lost.is_empty(),
+        "{what}: {} of {} lost: {:?}",
+        lost.len(),
+        shots.len(),
+        &lost[..lost.len().min(10)]
+    );
+}
+
+/// The releases that answered requests sent in this span, each once.
+fn answers_between(shots: &[Shot], from: Instant, to: Instant) -> Vec<String> {
+    let mut answers: Vec<String> = shots
+        .iter()
+        .filter(|s| s.sent > from && s.sent < to)
+        .filter_map(|s| s.answer.clone().ok())
+        .collect();
+    answers.sort();
+    answers.dedup();
+    answers
+}
+
+#[test]
+fn deploys_flips_and_rolls_back_without_losing_a_request() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
+    pointsman.expect(&["deploy", "v2"], 0).says(&["0 lost"]);
+    let after_deploy = Instant::now();
+    std::thread::sleep(Duration::from_millis(500)); // load on the new release, to be judged below
+    let before_rollback = Instant::now();
+    pointsman.expect(&["rollback"], 0).says(&["0 lost"]);
+    let after_rollback = Instant::now();
+    std::thread::sleep(Duration::from_millis(500));
+    pointsman.expect(&["flip"], 0);
+    let after_flip = Instant::now();
+    std::thread::sleep(Duration::from_millis(500));
+    let shots = load.stop();
+    none_lost("deploy, rollback, flip", &shots);
+    assert_eq!(answers_between(&shots, after_deploy, before_rollback), ["v2"]);
+    assert_eq!(
+        answers_between(
+            &shots,
+            after_rollback,
+            after_rollback + Duration::from_millis(400)
+        ),
+        ["v1"]
+    );
+    assert_eq!(
+        answers_between(&shots, after_flip, after_flip + Duration::from_millis(500)),
+        ["v2"]
+    );
+}
+
+#[test]
+fn twenty_flips_and_twenty_rollbacks_in_a_row() {
+    let pointsman = deployed("two-pools", &["v1", "v2"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
+    let mut spans = Vec::new();
+    for round in 0..40 {
+        let (command, release) = if round % 2 == 0 {
+            ("rollback", "v1")
+        } else {
+            ("flip", "v2")
+        };
+        pointsman.expect(&[command], 0);
+        let from = Instant::now();
+        std::thread::sleep(Duration::from_millis(150)); // requests that must meet only the new release
+        spans.push((release, from, Instant::now()));
+    }
+    let shots = load.stop();
+    none_lost("20 rollbacks and 20 flips", &shots);
+    let mut old = 0;
+    for (release, from, to) in spans {
+        let others: Vec<_> = answers_between(&shots, from, to)
+            .into_iter()
+            .filter(|a| a != release)
+            .collect();
+        old += others.len();
+        assert!(
+            others.is_empty(),
+            "answers of {others:?} after {release} was reported hot"
+        );
+    }
+    println!("answers of the old release after the flip was reported done: {old}");
+}
+
+/// The negative control of the load generator and of the order of things: a flip by hand to a pool
+/// that serves nothing is seen as losses.
+#[test]
+fn the_load_sees_a_flip_to_a_dead_pool() {
+    deployed("two-pools", &["v1"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
+    std::thread::sleep(Duration::from_millis(300)); // load on the good pool first
+    let set = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new('/run/haproxy/admin.sock') or die; \
+               print $s \"set map /etc/haproxy/pointsman/pools.map shop blue:blue:0\\n\"; print <$s>;";
+    support::lab_command(&["root", "lb1", "perl", "-e", set]);
+    std::thread::sleep(Duration::from_millis(500));
+    let shots = load.stop();
+    assert!(
+        !lost(&shots).is_empty(),
+        "a pool without servers must show as losses"
+    );
+    reset("two-pools");
+}
+
+#[test]
+fn sick_releases_are_refused_and_the_hot_pool_is_never_touched() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    for tag in lab()["SICK_TAGS"].split_whitespace() {
+        let ran = pointsman.expect(&["deploy", tag], 10);
+        // blue is cold: its hosts and the check that failed are named.
+        ran.says(&["web"]);
+        match tag {
+            "v-liar" => ran.says(&["expected v-liar", "v1"]),
+            "v-stale" => ran.says(&["unicorn", "pid"]),
+            _ => ran.says(&["unicorn"]),
+        };
+        // Cleaned up: nothing of the sick release runs, and the lock is free.
+        for host in ["web1", "web2"] {
+            let left = support::lab_command(&["ssh", host, "docker ps -aq"]);
+            assert_eq!(left.trim(), "", "{tag}: containers left on {host}");
+        }
+        pointsman.expect(&["lock", "status"], 0).says(&["free"]);
+    }
+    let shots = load.stop();
+    none_lost("sick releases", &shots);
+    assert!(
+        shots.iter().all(|shot| shot.answer.as_deref() == Ok("v1")),
+        "only v1 may ever answer"
+    );
+}
+
+#[test]
+fn a_slow_release_is_waited_for() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    pointsman
+        .expect(&["deploy", &lab()["SLOW_TAG"]], 0)
+        .says(&["0 lost"]);
+}
+
+#[test]
+fn one_sick_host_of_two_stops_the_deploy() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    let _port = Fault::on("port-taken", "web2");
+    let ran = pointsman.run(&["deploy", "v2"]);
+    // A stranger on the port is seen before anything is changed.
+    assert_eq!(ran.code(), 50, "{}", ran.text());
+    ran.says(&["web2", "port 80"]);
+    none_lost("one sick host", &load.stop());
+}
+
+#[test]
+fn one_router_refusing_at_commit_leads_all_back() {
+    let pointsman = deployed("two-pools", &["v1", "v2"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
+    let fault = Fault::on("commit-refused", "lb2");
+    let ran = pointsman.run(&["rollback"]);
+    assert!([10, 11, 50].contains(&ran.code()), "{}", ran.text());
+    ran.says(&["lb2"]);
+    drop(fault);
+    pointsman.expect(&["status"], 0).says(&["blue is hot"]);
+    let shots = load.stop();
+    none_lost("one router refusing", &shots);
+}
+
+#[test]
+fn preflight_names_what_is_wrong_and_changes_nothing() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let cases: &[(&'static str, &'static str, &[&str])] = &[
+        ("unreachable", "web1", &["web1", "connect"]),
+        ("host-key", "web2", &["web2", "host key", "expected", "found"]),
+        ("no-docker", "web1", &["web1", "Docker"]),
+        ("no-compose", "web2", &["web2", "Compose"]),
+        ("disk-full", "web1", &["web1", "disk"]),
+        ("registry-auth", "registry", &["registry", "401"]),
+        ("no-map", "lb2", &["lb2", "map"]),
+    ];
+    for (fault, host, words) in cases {
+        let before = support::lab_command(&[
+            "ssh",
+            "lb1",
+            "cat /home/deploy/shop/.pointsman/shop/two-pools/epoch",
+        ]);
+        let on = Fault::on(fault, host);
+        let doctor = pointsman.run(&["doctor"]);
+        assert_eq!(
+            doctor.code(),
+            50,
+            "doctor with {fault} on {host}\n{}",
+            doctor.text()
+        );
+        doctor.says(words);
+        let deploy = pointsman.run(&["deploy", "v2"]);
+        assert!(
+            [20, 50].contains(&deploy.code()),
+            "deploy with {fault} on {host}\n{}",
+            deploy.text()
+        );
+        deploy.says(&[host]);
+        drop(on);
+        let after = support::lab_command(&[
+            "ssh",
+            "lb1",
+            "cat /home/deploy/shop/.pointsman/shop/two-pools/epoch",
+        ]);
+        assert_eq!(
+            before, after,
+            "{fault}: the epoch moved, so something was changed"
+        );
+    }
+    let missing = pointsman.run(&["deploy", "v-noimg"]);
+    assert_eq!(missing.code(), 50, "{}", missing.text());
+    missing.says(&["v-noimg"]);
+    pointsman.expect(&["doctor"], 0);
+}
+
+#[test]
+fn a_single_vps_with_both_pools() {
+    let pointsman = deployed("single-vps", &["v1"]);
+    let load = Load::start(&routers("SINGLE_VPS_URLS"), "/version", 200);
+    pointsman.expect(&["deploy", "v2"], 0).says(&["0 lost"]);
+    pointsman.expect(&["rollback"], 0).says(&["0 lost"]);
+    pointsman.expect(&["flip"], 0).says(&["0 lost"]);
+    none_lost("single VPS", &load.stop());
+}
+
+#[test]
+fn a_deploy_without_flip_then_a_flip() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    pointsman.expect(&["deploy", "v2", "--no-flip"], 0);
+    pointsman.expect(&["status"], 0).says(&["green is hot", "v2"]);
+    pointsman.expect(&["flip"], 0);
+    none_lost("no-flip", &load.stop());
+    pointsman
+        .expect(&["history"], 0)
+        .says(&["deploy", "flip", "done"]);
+    pointsman.expect(&["releases"], 0).says(&["v1", "v2"]);
+}
+
+#[test]
+fn rollback_to_a_retained_release_starts_it_again() {
+    let pointsman = deployed("two-pools", &["v1", "v2", "v3"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    pointsman
+        .expect(&["rollback", "v1"], 0)
+        .says(&["retained", "0 lost"]);
+    none_lost("rollback v1", &load.stop());
+    pointsman.expect(&["status"], 0).says(&["v1"]);
+}
+
+#[test]
+fn a_lock_by_hand_keeps_runs_out() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    pointsman.expect(&["lock", "acquire", "-m", "maintenance of the database"], 0);
+    pointsman
+        .expect(&["deploy", "v2"], 30)
+        .says(&["maintenance of the database"]);
+    pointsman.expect(&["rollback"], 30);
+    pointsman.expect(&["lock", "release"], 0);
+    pointsman.expect(&["deploy", "v2"], 0);
+}
