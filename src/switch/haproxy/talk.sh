@@ -13,7 +13,7 @@ talk() {
     perl) perl -MSocket -e '
         $SIG{ALRM} = sub { die "no answer within 5 s\n" }; alarm 5;
         socket(S, PF_UNIX, SOCK_STREAM, 0) && connect(S, pack_sockaddr_un($ARGV[0])) or die "$ARGV[0]: $!\n";
-        syswrite S, "$ARGV[1]\n"; print while <S>;' -- "$1" "$2" ;;
+        syswrite S, "$ARGV[1]\n"; shutdown S, 1; print while <S>;' -- "$1" "$2" ;;
     python3) python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.settimeout(5)
