@@ -168,12 +168,30 @@ fn a_slow_release_is_waited_for() {
 fn one_sick_host_of_two_stops_the_deploy() {
     let pointsman = deployed("two-pools", &["v1"]);
     let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
-    let _port = Fault::on("port-taken", "web2");
+    // The app on web2 alone cannot reach the database.
+    let rule = |op| {
+        support::lab_command(&[
+            "root", "web2", "iptables", op, "FORWARD", "-p", "tcp", "--dport", "5432", "-j", "REJECT",
+        ])
+    };
+    rule("-I");
     let ran = pointsman.run(&["deploy", "v2"]);
-    // A stranger on the port is seen before anything is changed.
-    assert_eq!(ran.code(), 50, "{}", ran.text());
-    ran.says(&["web2", "port 80"]);
+    rule("-D");
+    assert_eq!(ran.code(), 10, "{}", ran.text());
+    ran.says(&["web2: unicorn is not healthy", "database"]);
+    assert!(
+        !ran.text().contains("web1: unicorn is not healthy"),
+        "{}",
+        ran.text()
+    );
     none_lost("one sick host", &load.stop());
+}
+
+#[test]
+fn a_stranger_on_the_port_is_seen_before_anything_is_changed() {
+    let pointsman = deployed("two-pools", &["v1"]);
+    let _port = Fault::on("port-taken", "web2");
+    pointsman.expect(&["deploy", "v2"], 50).says(&["web2", "port 80"]);
 }
 
 #[test]
@@ -267,13 +285,16 @@ fn a_deploy_without_flip_then_a_flip() {
 
 #[test]
 fn rollback_to_a_retained_release_starts_it_again() {
-    let pointsman = deployed("two-pools", &["v1", "v2", "v3"]);
-    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    // The sick deploy took the standby's place and was cleaned up: v1 is kept, but does not run.
+    let pointsman = deployed("two-pools", &["v1", "v2"]);
+    pointsman.expect(&["deploy", "v-bad"], 10);
     pointsman
-        .expect(&["rollback", "v1"], 0)
-        .says(&["retained", "0 lost"]);
-    none_lost("rollback v1", &load.stop());
-    pointsman.expect(&["status"], 0).says(&["v1"]);
+        .expect(&["status"], 0)
+        .says(&["blue is hot", "green: no release"]);
+    let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    pointsman.expect(&["rollback"], 0).says(&["retained", "0 lost"]);
+    none_lost("rollback to a retained release", &load.stop());
+    pointsman.expect(&["status"], 0).says(&["green is hot", "v1"]);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Session {
             .var("LEASE", lease.as_secs().max(1).to_string())
             .file("pm_payload", script.render_definitions()?);
         let text = guard.render_interactive()?;
-        let link = self.link().await?;
+        let link = self.live_link().await?;
         let deadline = LOCK_WAIT + GRACE;
         // Nothing is changed before the word, so a failure here is never in doubt.
         let lost = || RemoteError::Refused {

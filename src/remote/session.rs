@@ -72,7 +72,7 @@ impl Session {
     /// # Errors
     /// [`RemoteError::Connect`] when the server cannot be reached or forbids forwarding.
     pub async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, RemoteError> {
-        let link = self.link().await?;
+        let link = self.live_link().await?;
         let shared = self.shared()?;
         let number = self.0.tunnels.fetch_add(1, Ordering::Relaxed);
         let path = shared
@@ -115,6 +115,17 @@ impl Session {
         Ok(open)
     }
 
+    /// The open master, known to be alive: one that was idle for long has ended by itself, and a
+    /// broken one is found here, before anything is sent.
+    pub(super) async fn live_link(&self) -> Result<Arc<openssh::Session>, RemoteError> {
+        let link = self.link().await?;
+        if link.check().await.is_ok() {
+            return Ok(link);
+        }
+        self.forget(&link).await;
+        self.link().await
+    }
+
     /// Forgets a master that turned out to be broken, so that the next use opens another.
     pub(super) async fn forget(&self, broken: &Arc<openssh::Session>) {
         let mut link = self.0.link.lock().await;
@@ -138,7 +149,7 @@ impl Session {
         what: &str,
         deadline: Duration,
     ) -> Result<Output, RemoteError> {
-        let link = self.link().await?;
+        let link = self.live_link().await?;
         let in_doubt = || RemoteError::InDoubt {
             server: self.name().to_owned(),
             what: what.to_owned(),

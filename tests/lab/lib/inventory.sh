@@ -44,6 +44,9 @@ user = "deploy"
 identity = "../ssh/id_ed25519"
 known_hosts = "../ssh/known_hosts"
 
+[app]
+start_timeout = "45s"
+
 [migrate]
 service = "app"
 command = ["bin/rails", "db:migrate"]
