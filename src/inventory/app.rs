@@ -66,7 +66,9 @@ pub struct Identity {
 
 /// What the schema cannot tell.
 pub(super) fn check(checker: &mut Checker<'_>) {
-    checker.service(&["app", "identity"], "app.identity.service");
+    if let Some(identity) = checker.root.get(&["app", "identity"]) {
+        checker.endpoint(identity, "app.identity");
+    }
 }
 
 #[cfg(test)]
@@ -78,15 +80,32 @@ mod tests {
     #[test]
     fn defaults_are_filled_in() {
         let app = Lab::new().load().app;
-        assert_eq!((app.name.as_str(), app.keep_releases, app.disk_margin), ("shop", 3, 1 << 30));
-        assert_eq!((app.pull_timeout, app.start_timeout), (Duration::from_secs(600), Duration::from_secs(120)));
-        assert_eq!((app.identity.port, app.identity.json.as_deref()), (80, Some("tag")));
+        assert_eq!(
+            (app.name.as_str(), app.keep_releases, app.disk_margin),
+            ("shop", 3, 1 << 30)
+        );
+        assert_eq!(
+            (app.pull_timeout, app.start_timeout),
+            (Duration::from_secs(600), Duration::from_secs(120))
+        );
+        assert_eq!(
+            (app.identity.port, app.identity.json.as_deref()),
+            (80, Some("tag"))
+        );
         assert!(app.compose.is_absolute() && app.env_file.is_none());
     }
 
     #[test]
     fn the_identity_is_asked_of_a_service_that_exists() {
         let errors = Lab::new().refused(&with("app.identity.service", r#""wbe""#));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: the Compose file has no service "wbe"
+         --> production.toml:6:11
+          |
+        6 | service = "wbe"
+          |           ^^^^^ expected one of `app`, `web`, found "wbe"
+
+        production.toml: 1 mistake
+        "#);
     }
 }

@@ -65,15 +65,27 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     let duration = |text: Option<&str>| text.and_then(quantity::parse_duration);
     let limit = duration(checker.root.text(&["app", "start_timeout"]));
     for (index, check) in checks.iter().enumerate() {
-        checker.service_of(check, &format!("checks[{index}].service"));
-        let Some(name) = check.text(&["name"]) else { continue };
+        checker.endpoint(check, &format!("checks[{index}]"));
+        let Some(name) = check.text(&["name"]) else {
+            continue;
+        };
         let at = |key: &str| check.get(&[key]).map_or(&check.place, |node| &node.place);
-        if let Some(first) = checks[..index].iter().find(|other| other.text(&["name"]) == Some(name)) {
+        if let Some(first) = checks[..index]
+            .iter()
+            .find(|other| other.text(&["name"]) == Some(name))
+        {
             checker.mistakes.add(
-                Mistake::at(at("name"), format!("checks[{index}].name"), "two checks have one name")
-                    .expected("a name of its own")
-                    .found(shown(name))
-                    .related(first.get(&["name"]).map_or(&first.place, |node| &node.place), "the first one"),
+                Mistake::at(
+                    at("name"),
+                    format!("checks[{index}].name"),
+                    "two checks have one name",
+                )
+                .expected("a name of its own")
+                .found(shown(name))
+                .related(
+                    first.get(&["name"]).map_or(&first.place, |node| &node.place),
+                    "the first one",
+                ),
             );
         }
         let spread = spread(check.integer(&["successes"]), duration(check.text(&["interval"])))
@@ -82,10 +94,16 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             && spread >= limit
         {
             checker.mistakes.add(
-                Mistake::at(at("name"), format!("checks[{index}].min_healthy"), format!("the check {} can never pass", shown(name)))
-                    .expected(format!("successes within `app.start_timeout`, which is {limit:?}"))
-                    .found(format!("successes that spread over {spread:?}"))
-                    .help("lower `min_healthy`, `successes` or `interval`, or raise `app.start_timeout`"),
+                Mistake::at(
+                    at("name"),
+                    format!("checks[{index}].min_healthy"),
+                    format!("the check {} can never pass", shown(name)),
+                )
+                .expected(format!(
+                    "successes within `app.start_timeout`, which is {limit:?}"
+                ))
+                .found(format!("successes that spread over {spread:?}"))
+                .help("lower `min_healthy`, `successes` or `interval`, or raise `app.start_timeout`"),
             );
         }
     }
@@ -106,13 +124,27 @@ mod tests {
         let check = Lab::new().load().checks.remove(0);
         assert_eq!((check.status, check.successes), (200, 3));
         assert_eq!(check.min_healthy, Duration::from_secs(2));
-        assert_eq!((check.interval, check.timeout), (Duration::from_millis(500), Duration::from_secs(3)));
+        assert_eq!(
+            (check.interval, check.timeout),
+            (Duration::from_millis(500), Duration::from_secs(3))
+        );
     }
 
     #[test]
     fn an_app_without_checks_is_refused_with_the_lines_to_add() {
         let text = Lab::BASE.split("[[checks]]").next().expect("the head").to_owned() + Lab::SWITCH;
-        insta::assert_snapshot!(Lab::new().refused(&text), @"");
+        insta::assert_snapshot!(Lab::new().refused(&text), @r#"
+        error: `checks` is missing
+        --> production.toml
+         = note: expected a health check: an HTTP request to each host, made through SSH, found none
+         = help: add:
+                 [[checks]]
+                 name = "web"
+                 port = 80
+                 path = "/up"
+
+        production.toml: 1 mistake
+        "#);
         let errors = Lab::new().refused(&format!("checks = []\n{text}"));
         assert!(errors.contains("[[checks]]"), "{errors}");
     }
@@ -123,14 +155,51 @@ mod tests {
             "{}\n[[checks]]\nname = \"nginx\"\nport = 8080\nservice = \"ap\"\npath = \"up\"\n",
             Lab::BASE
         ));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: two checks have one name
+          --> production.toml:21:8
+           |
+        21 | name = "nginx"
+           |        ^^^^^^^ expected a name of its own, found "nginx"
+           |
+          ::: production.toml:13:8
+           |
+        13 | name = "nginx"
+           |        ------- the first one
+
+        error: the Compose file has no service "ap"
+          --> production.toml:23:11
+           |
+        23 | service = "ap"
+           |           ^^^^ expected one of `app`, `web`, found "ap"
+           |
+           = help: did you mean `app`?
+
+        error: `checks[1].path` is malformed
+          --> production.toml:24:8
+           |
+        24 | path = "up"
+           |        ^^^^ expected a path that starts with `/`, anything unusual in it percent-encoded, found "up"
+
+        production.toml: 3 mistakes
+        "#);
     }
 
     #[test]
     fn a_check_that_outlasts_the_start_is_refused() {
         let lab = Lab::new();
         let errors = lab.refused(&with("app.start_timeout", r#""2s""#));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: the check "nginx" can never pass
+          --> production.toml:14:8
+           |
+        14 | name = "nginx"
+           |        ^^^^^^^ expected successes within `app.start_timeout`, which is 2s, found successes that spread over 2s
+           |
+           = help: lower `min_healthy`, `successes` or `interval`, or raise `app.start_timeout`
+
+        production.toml: 1 mistake
+        "#);
         assert!(lab.load_text(&with("app.start_timeout", r#""2001ms""#)).is_ok());
     }
 }

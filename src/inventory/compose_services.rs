@@ -39,7 +39,13 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Option<BTreeSet<Stri
 fn services(text: &str) -> Result<BTreeSet<String>, String> {
     let file: ComposeFile = serde_saphyr::from_str(text).map_err(|error| {
         // The rest of the message repeats lines of the file, which may hold secrets.
-        error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned()
     })?;
     Ok(file.services.into_keys().collect())
 }
@@ -52,13 +58,23 @@ mod tests {
     #[test]
     fn anchors_merges_and_extensions_are_no_obstacle() {
         let text = "x-app: &app\n  image: a:${DEPLOY_TAG}\nservices:\n  web:\n    <<: *app\n  app: {<<: *app, ports: ['${WEB_PORT:-80}:80']}\nvolumes: {}\n";
-        assert_eq!(services(text).unwrap(), BTreeSet::from(["web".to_owned(), "app".to_owned()]));
+        assert_eq!(
+            services(text).unwrap(),
+            BTreeSet::from(["web".to_owned(), "app".to_owned()])
+        );
     }
 
     #[test]
     fn a_file_that_is_none_is_pointed_at_without_its_lines() {
         let lab = Lab::new();
-        for bad in ["services: [hunter2\n", "a: hunter2\n", "services: {}\n", "services:\n  - hunter2\n", "\t: hunter2", ""] {
+        for bad in [
+            "services: [hunter2\n",
+            "a: hunter2\n",
+            "services: {}\n",
+            "services:\n  - hunter2\n",
+            "\t: hunter2",
+            "",
+        ] {
             lab.write("bad.yml", bad);
             let errors = lab.refused(&with("app.compose", r#""bad.yml""#));
             assert!(errors.contains("the Compose file cannot be read"), "{errors}");

@@ -57,7 +57,11 @@ pub struct InventoryErrors {
 }
 
 fn count(mistakes: usize) -> String {
-    if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
+    if mistakes == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{mistakes} mistakes")
+    }
 }
 
 impl InventoryErrors {
@@ -68,7 +72,11 @@ impl InventoryErrors {
 
     /// All of them for people, each with the lines it is about; `colored` writes ANSI escapes.
     pub fn render(&self, colored: bool) -> String {
-        let renderer = if colored { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if colored {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let mut out = String::new();
         for diagnostic in &self.diagnostics {
@@ -91,9 +99,13 @@ impl InventoryErrors {
                 .element(Level::NOTE.message(label)),
         };
         if let Some(related) = &diagnostic.related {
-            group = group.element(self.snippet(related.file_index, &related.file).annotation(
-                AnnotationKind::Context.span(related.at.start..related.at.end).label(related.message.as_str()),
-            ));
+            group = group.element(
+                self.snippet(related.file_index, &related.file).annotation(
+                    AnnotationKind::Context
+                        .span(related.at.start..related.at.end)
+                        .label(related.message.as_str()),
+                ),
+            );
         }
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
@@ -130,7 +142,10 @@ pub(super) struct Mistake {
 impl Mistake {
     /// A mistake at this place.
     pub(super) fn at(place: &Place, key: impl Into<String>, message: impl Into<String>) -> Mistake {
-        Mistake { place: Some(place.clone()), ..Mistake::in_file(place.file, key, message) }
+        Mistake {
+            place: Some(place.clone()),
+            ..Mistake::in_file(place.file, key, message)
+        }
     }
 
     /// A mistake of a file as a whole.
@@ -161,7 +176,11 @@ impl Mistake {
 
     /// What stands there, quoted and escaped unless it is secret.
     pub(super) fn found_text(self, node: &Node, text: &str) -> Mistake {
-        let found = if node.secret { "a value that is not shown".to_owned() } else { shown(text) };
+        let found = if node.secret {
+            "a value that is not shown".to_owned()
+        } else {
+            shown(text)
+        };
         self.found(found)
     }
 
@@ -184,7 +203,11 @@ const LONGEST_SHOWN: usize = 80;
 /// Text for a message: quoted, escaped, cut.
 pub(super) fn shown(text: &str) -> String {
     let mut chars = text.chars();
-    let head: String = chars.by_ref().take(LONGEST_SHOWN).flat_map(char::escape_debug).collect();
+    let head: String = chars
+        .by_ref()
+        .take(LONGEST_SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
     match chars.count() {
         0 => format!("\"{head}\""),
         more => format!("\"{head}\" and {more} characters more"),
@@ -208,7 +231,11 @@ impl Mistakes {
     pub(super) fn into_errors(self, file: &Utf8Path, sources: Sources) -> InventoryErrors {
         let mut mistakes = self.0;
         mistakes.sort_by(|a, b| (a.file, &a.place).cmp(&(b.file, &b.place)));
-        let named = |index: usize| sources.get(index).map_or_else(|| file.to_owned(), |s| s.path.clone());
+        let named = |index: usize| {
+            sources
+                .get(index)
+                .map_or_else(|| file.to_owned(), |s| s.path.clone())
+        };
         let at = |place: &Place| sources.get(place.file).map(|source| source.at(place));
         let diagnostics = mistakes
             .into_iter()
@@ -222,11 +249,20 @@ impl Mistakes {
                 help: mistake.help,
                 related: mistake.related.and_then(|(place, message)| {
                     let file = named(place.file);
-                    Some(Related { message, file, at: at(&place)?, file_index: place.file })
+                    Some(Related {
+                        message,
+                        file,
+                        at: at(&place)?,
+                        file_index: place.file,
+                    })
                 }),
                 file_index: mistake.file,
             })
             .collect();
-        InventoryErrors { file: file.to_owned(), sources, diagnostics }
+        InventoryErrors {
+            file: file.to_owned(),
+            sources,
+            diagnostics,
+        }
     }
 }

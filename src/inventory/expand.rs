@@ -2,10 +2,10 @@
 
 use super::Environment;
 use super::diagnostic::{Mistake, Mistakes, shown};
+use super::key::Key;
 use super::node::{Node, Value};
 use super::secrets::sounds_secret;
 use super::source::{Place, Sources};
-use super::walk::Key;
 use crate::remote::script::is_env_name;
 
 /// Text after expansion.
@@ -62,7 +62,10 @@ pub(super) fn expand_all(
 
 /// One pass from left to right: what a variable holds is never looked at again.
 fn expand(text: &str, env: Environment<'_>) -> Result<Expanded, ExpandError> {
-    let mut expanded = Expanded { text: String::with_capacity(text.len()), secret: false };
+    let mut expanded = Expanded {
+        text: String::with_capacity(text.len()),
+        secret: false,
+    };
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         expanded.text.push_str(&rest[..dollar]);
@@ -77,12 +80,16 @@ fn expand(text: &str, env: Environment<'_>) -> Result<Expanded, ExpandError> {
                 None => (reference, None),
             };
             if !is_env_name(name) {
-                return Err(ExpandError::Name { name: name.to_owned() });
+                return Err(ExpandError::Name {
+                    name: name.to_owned(),
+                });
             }
             // As in a shell, `:-` also stands in for a variable that is set to nothing.
             let value = env(name).filter(|value| default.is_none() || !value.is_empty());
             let value = value.or_else(|| default.map(str::to_owned));
-            expanded.text.push_str(&value.ok_or_else(|| ExpandError::Unset { name: name.to_owned() })?);
+            expanded.text.push_str(&value.ok_or_else(|| ExpandError::Unset {
+                name: name.to_owned(),
+            })?);
             expanded.secret |= sounds_secret(name);
             rest = after;
         } else {
@@ -101,12 +108,18 @@ fn mistake(error: &ExpandError, place: &Place, key: &Key<'_>, sources: &Sources)
             Mistake::at(&place, key, format!("`{key}` needs an environment variable"))
                 .expected(format!("{name} to be set"))
                 .found("it unset")
-                .help(format!("set it: `export {name}=...`, or give it a default: `${{{name}:-...}}`"))
+                .help(format!(
+                    "set it: `export {name}=...`, or give it a default: `${{{name}:-...}}`"
+                ))
         }
-        ExpandError::Open => Mistake::at(&narrowed(place, "${", sources), key, format!("`{key}` is cut off"))
-            .expected("`}` after `${`")
-            .found("none")
-            .help("a `$` that means itself before `{` is written `$$`"),
+        ExpandError::Open => Mistake::at(
+            &narrowed(place, "${", sources),
+            key,
+            format!("`{key}` is cut off"),
+        )
+        .expected("`}` after `${`")
+        .found("none")
+        .help("a `$` that means itself before `{` is written `$$`"),
         ExpandError::Name { name } => {
             let place = narrowed(place, &format!("${{{name}"), sources);
             Mistake::at(&place, key, format!("`{key}` refers to no variable"))
@@ -120,7 +133,10 @@ fn mistake(error: &ExpandError, place: &Place, key: &Key<'_>, sources: &Sources)
 /// The place of `part` within `place`, where it stands there literally.
 fn narrowed(place: &Place, part: &str, sources: &Sources) -> Place {
     match sources.slice(place).find(part) {
-        Some(offset) => Place::new(place.file, place.start + offset..place.start + offset + part.len()),
+        Some(offset) => Place::new(
+            place.file,
+            place.start + offset..place.start + offset + part.len(),
+        ),
         None => place.clone(),
     }
 }
@@ -161,10 +177,20 @@ mod tests {
 
     #[test]
     fn what_cannot_be_expanded_is_said() {
-        assert_eq!(with("x${NOT_SET}"), Err(ExpandError::Unset { name: "NOT_SET".to_owned() }));
+        assert_eq!(
+            with("x${NOT_SET}"),
+            Err(ExpandError::Unset {
+                name: "NOT_SET".to_owned()
+            })
+        );
         assert_eq!(with("${NOT_SET"), Err(ExpandError::Open));
         assert_eq!(with("${}"), Err(ExpandError::Name { name: String::new() }));
-        assert_eq!(with("${A B}"), Err(ExpandError::Name { name: "A B".to_owned() }));
+        assert_eq!(
+            with("${A B}"),
+            Err(ExpandError::Name {
+                name: "A B".to_owned()
+            })
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum FindError {
         name: String,
     },
     /// There is no such environment.
-    #[error("expected an environment {}, found no {folder}/{name}.toml ({})", listed(.known), shown(.name))]
+    #[error("expected {}, found {}: there is no {folder}/{name}.toml", listed(.known), shown(.name))]
     Unknown {
         /// The name that was given.
         name: String,
@@ -29,13 +29,15 @@ pub enum FindError {
         known: Vec<String>,
     },
     /// No environment was named, and there is not exactly one.
-    #[error("expected `-e ENVIRONMENT` ({}), found none", listed(.known))]
+    #[error("expected `-e` with {}, found neither `-e` nor `-i`", listed(.known))]
     Unnamed {
         /// The environments that there are.
         known: Vec<String>,
     },
     /// There is no folder of environments.
-    #[error("expected a folder `{FOLDER}` in {start} or above it, found none; `-i FILE` names an inventory elsewhere")]
+    #[error(
+        "expected a folder `{FOLDER}` in {start} or above it, found none; `-i FILE` names an inventory elsewhere"
+    )]
     NoFolder {
         /// Where the search began.
         start: Utf8PathBuf,
@@ -46,7 +48,11 @@ pub enum FindError {
 }
 
 fn listed(known: &[String]) -> String {
-    if known.is_empty() { "there is none yet: `pointsman init`".to_owned() } else { format!("one of {}", known.join(", ")) }
+    if known.is_empty() {
+        "an environment, of which there is none yet (`pointsman init` makes one)".to_owned()
+    } else {
+        format!("one of {}", known.join(", "))
+    }
 }
 
 /// The inventory of an environment: `file` if given, else `inventory/<env>.toml` in the current
@@ -66,13 +72,25 @@ pub fn find(env: Option<&str>, file: Option<&Utf8Path>) -> Result<Utf8PathBuf, F
 
 fn find_from(start: &Utf8Path, env: Option<&str>) -> Result<Utf8PathBuf, FindError> {
     if let Some(name) = env.filter(|name| !Grammar::Name.accepts(name)) {
-        return Err(FindError::Name { name: name.to_owned() });
+        return Err(FindError::Name {
+            name: name.to_owned(),
+        });
     }
-    let folders: Vec<Utf8PathBuf> =
-        start.ancestors().map(|folder| folder.join(FOLDER)).filter(|folder| folder.is_dir()).collect();
-    let Some(nearest) = folders.first() else { return Err(FindError::NoFolder { start: start.to_owned() }) };
+    let folders: Vec<Utf8PathBuf> = start
+        .ancestors()
+        .map(|folder| folder.join(FOLDER))
+        .filter(|folder| folder.is_dir())
+        .collect();
+    let Some(nearest) = folders.first() else {
+        return Err(FindError::NoFolder {
+            start: start.to_owned(),
+        });
+    };
     if let Some(name) = env {
-        let found = folders.iter().map(|folder| folder.join(format!("{name}.toml"))).find(|file| file.is_file());
+        let found = folders
+            .iter()
+            .map(|folder| folder.join(format!("{name}.toml")))
+            .find(|file| file.is_file());
         return found.ok_or_else(|| FindError::Unknown {
             name: name.to_owned(),
             folder: nearest.clone(),
@@ -88,12 +106,17 @@ fn find_from(start: &Utf8Path, env: Option<&str>) -> Result<Utf8PathBuf, FindErr
 
 /// The environments of a folder: its files, less those that others build on.
 fn environments(folder: &Utf8Path) -> Vec<String> {
-    let Ok(entries) = folder.read_dir_utf8() else { return Vec::new() };
+    let Ok(entries) = folder.read_dir_utf8() else {
+        return Vec::new();
+    };
     let files: Vec<Utf8PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.into_path()))
         .filter(|path| path.extension() == Some("toml") && path.is_file())
         .collect();
-    let bases: Vec<Utf8PathBuf> = files.iter().filter_map(|file| Some(folder.join(extends(file)?))).collect();
+    let bases: Vec<Utf8PathBuf> = files
+        .iter()
+        .filter_map(|file| Some(folder.join(extends(file)?)))
+        .collect();
     let mut names: Vec<String> = files
         .iter()
         .filter(|file| !bases.contains(file))
@@ -107,7 +130,12 @@ fn environments(folder: &Utf8Path) -> Vec<String> {
 fn extends(file: &Utf8Path) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let (table, _) = DeTable::parse_recoverable(&text);
-    table.get_ref().get("extends")?.get_ref().as_str().map(str::to_owned)
+    table
+        .get_ref()
+        .get("extends")?
+        .get_ref()
+        .as_str()
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -126,10 +154,20 @@ mod tests {
 
     #[test]
     fn environments_are_found_from_any_folder_below() {
-        let lab = lab(&[("production.toml", "extends = \"common.toml\""), ("staging.toml", ""), ("common.toml", "")]);
+        let lab = lab(&[
+            ("production.toml", "extends = \"common.toml\""),
+            ("staging.toml", ""),
+            ("common.toml", ""),
+        ]);
         let expected = lab.folder().join("repo/inventory/production.toml");
-        assert_eq!(find_from(&lab.folder().join("repo/app/models"), Some("production")).unwrap(), expected);
-        assert_eq!(find_from(&lab.folder().join("repo"), Some("production")).unwrap(), expected);
+        assert_eq!(
+            find_from(&lab.folder().join("repo/app/models"), Some("production")).unwrap(),
+            expected
+        );
+        assert_eq!(
+            find_from(&lab.folder().join("repo"), Some("production")).unwrap(),
+            expected
+        );
         assert_eq!(find(None, Some(Utf8Path::new("x.toml"))).unwrap(), "x.toml");
     }
 
@@ -142,14 +180,18 @@ mod tests {
 
     #[test]
     fn what_there_is_is_listed() {
-        let lab = lab(&[("production.toml", "extends = \"common.toml\""), ("staging.toml", "= broken"), ("common.toml", "")]);
+        let lab = lab(&[
+            ("production.toml", "extends = \"common.toml\""),
+            ("staging.toml", "= broken"),
+            ("common.toml", ""),
+        ]);
         let said = |start: &str, env: Option<&str>| {
             let error = find_from(&lab.folder().join(start), env).unwrap_err();
             error.to_string().replace(lab.folder().as_str(), "[..]")
         };
-        insta::assert_snapshot!(said("repo", Some("produktion")), @"");
-        insta::assert_snapshot!(said("repo", None), @"");
-        insta::assert_snapshot!(said("repo", Some("../../etc/passwd\n")), @"");
-        insta::assert_snapshot!(said("", Some("production")), @"");
+        insta::assert_snapshot!(said("repo", Some("produktion")), @r#"expected one of production, staging, found "produktion": there is no [..]/repo/inventory/produktion.toml"#);
+        insta::assert_snapshot!(said("repo", None), @"expected `-e` with one of production, staging, found neither `-e` nor `-i`");
+        insta::assert_snapshot!(said("repo", Some("../../etc/passwd\n")), @r#"expected the name of an environment (lower-case letters, digits, `-` and `_`, first a letter or digit, at most 40 of them), found "../../etc/passwd\n""#);
+        insta::assert_snapshot!(said("", Some("production")), @"expected a folder `inventory` in [..]/ or above it, found none; `-i FILE` names an inventory elsewhere");
     }
 }

@@ -36,15 +36,24 @@ pub struct Migrate {
 
 /// What the schema cannot tell.
 pub(super) fn check(checker: &mut Checker<'_>) {
-    checker.service(&["migrate"], "migrate.service");
-    let Some(program) = checker.root.items(&["migrate", "command"]).first() else { return };
+    let Some(migrate) = checker.root.get(&["migrate"]) else {
+        return;
+    };
+    checker.service_of(migrate, "migrate.service");
+    let Some(program) = migrate.items(&["command"]).first() else {
+        return;
+    };
     if let Value::String(text) = &program.value
         && (text.is_empty() || text.starts_with('-'))
     {
         checker.mistakes.add(
-            Mistake::at(&program.place, "migrate.command[0]", "`migrate.command` starts with no program")
-                .expected("the name of a program, which starts with no `-`")
-                .found(shown(text)),
+            Mistake::at(
+                &program.place,
+                "migrate.command[0]",
+                "`migrate.command` starts with no program",
+            )
+            .expected("the name of a program, which starts with no `-`")
+            .found(shown(text)),
         );
     }
 }
@@ -60,8 +69,10 @@ mod tests {
     #[test]
     fn arguments_are_kept_as_they_are() {
         let migrate = Lab::new()
-            .load_text(&text(r#"service = "app"
-command = ["sh", "-c", "a 'b' \"$$c\"; d", ""]"#))
+            .load_text(&text(
+                r#"service = "app"
+command = ["sh", "-c", "a 'b' \"$$c\"; d", ""]"#,
+            ))
             .expect("valid")
             .migrate
             .expect("given");
@@ -72,11 +83,47 @@ command = ["sh", "-c", "a 'b' \"$$c\"; d", ""]"#))
 
     #[test]
     fn its_mistakes() {
-        let errors = Lab::new().refused(&text(r#"service = "worker"
+        let errors = Lab::new().refused(&text(
+            r#"service = "worker"
 command = ["--rm", 7]
 database_url = "DATABASE-URL"
-timeout = "soon""#));
-        insta::assert_snapshot!(errors, @"");
+timeout = "soon""#,
+        ));
+        insta::assert_snapshot!(errors, @r#"
+        error: the Compose file has no service "worker"
+          --> production.toml:21:11
+           |
+        21 | service = "worker"
+           |           ^^^^^^^^ expected one of `app`, `web`, found "worker"
+
+        error: `migrate.command` starts with no program
+          --> production.toml:22:12
+           |
+        22 | command = ["--rm", 7]
+           |            ^^^^^^ expected the name of a program, which starts with no `-`, found "--rm"
+
+        error: `migrate.command[1]` has the wrong type
+          --> production.toml:22:20
+           |
+        22 | command = ["--rm", 7]
+           |                    ^ expected a string, found an integer
+           |
+           = help: put it in quotes: "7"
+
+        error: `migrate.database_url` is malformed
+          --> production.toml:23:16
+           |
+        23 | database_url = "DATABASE-URL"
+           |                ^^^^^^^^^^^^^^ expected letters, digits and `_`, no digit first, found "DATABASE-URL"
+
+        error: `migrate.timeout` is malformed
+          --> production.toml:24:11
+           |
+        24 | timeout = "soon"
+           |           ^^^^^^ expected a duration as `"500ms"`, `"30s"`, `"2m"` or `"1h30m"`, above zero and at most 24h, found "soon"
+
+        production.toml: 5 mistakes
+        "#);
     }
 
     #[test]

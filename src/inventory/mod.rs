@@ -1,17 +1,25 @@
 //! The inventory: one environment's app, pools, checks and switch, as the user wrote them.
 //!
-//! A file is read and laid over those it extends ([`read`]), variables are put in ([`expand`]), the
-//! document is walked along the schema ([`walk`]), then looked at as a whole ([`check`]). Every
+//! A file is read and laid over those it extends (`read`), variables are put in (`expand`), the
+//! document is walked along the schema (`walk`), then looked at as a whole (`check`). Every
 //! mistake is kept with its place; only a document without any becomes an [`Inventory`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test ends there, as it should"))]
+
+mod annotations;
 pub mod app;
 mod check;
 pub mod checks;
 mod compose_services;
 mod diagnostic;
+#[cfg(test)]
+mod examples;
 mod expand;
 mod find;
 mod grammar;
+#[cfg(test)]
+mod hostile;
+mod key;
 pub mod migrate;
 mod node;
 pub mod pools;
@@ -25,10 +33,13 @@ mod server;
 mod servers;
 mod source;
 pub mod ssh;
+mod suggest;
 pub mod switch;
 mod tag;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -38,9 +49,10 @@ use serde::Deserialize as _;
 
 use self::diagnostic::{Mistake, Mistakes, shown};
 use self::grammar::Grammar;
+use self::key::Key;
 use self::node::{Node, Value};
 use self::source::Sources;
-use self::walk::{Key, Walk};
+use self::walk::Walk;
 
 pub use app::{App, Identity};
 pub use checks::Check;
@@ -99,7 +111,10 @@ impl Inventory {
                 app: file.app,
                 registry: file.registry,
                 ssh: file.ssh,
-                pools: BTreeMap::from([(Pool::Blue, file.pools.blue.hosts), (Pool::Green, file.pools.green.hosts)]),
+                pools: BTreeMap::from([
+                    (Pool::Blue, file.pools.blue.hosts),
+                    (Pool::Green, file.pools.green.hosts),
+                ]),
                 checks: file.checks,
                 migrate: file.migrate,
                 switch: file.switch.into_switch(),
@@ -119,7 +134,12 @@ fn validated(
 ) -> Option<schema::File> {
     pools::prepare(&mut root);
     switch::prepare(&mut root);
-    Walk { sources, env, mistakes }.value(schema::annotated(), &mut root, &Key::Root);
+    Walk {
+        sources,
+        env,
+        mistakes,
+    }
+    .value(schema::annotated(), &mut root, &Key::Root);
     name_by_file(&mut root, path, mistakes);
     pools::complete(&mut root);
     switch::complete(&mut root);

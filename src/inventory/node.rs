@@ -43,7 +43,11 @@ pub(super) struct Entry {
 
 impl Node {
     pub(super) fn new(value: Value, place: Place) -> Node {
-        Node { value, place, secret: false }
+        Node {
+            value,
+            place,
+            secret: false,
+        }
     }
 
     /// What the TOML parser made of file `file`.
@@ -67,7 +71,8 @@ impl Node {
 
     /// The value at a path of keys.
     pub(super) fn get(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, key| Some(&node.table()?.get(*key)?.node))
+        path.iter()
+            .try_fold(self, |node, key| Some(&node.table()?.get(*key)?.node))
     }
 
     /// The value at a path of keys, to be changed.
@@ -122,9 +127,10 @@ impl Node {
     pub(super) fn complete(&mut self, key: &str, value: Value) {
         let place = self.place.clone();
         if let Value::Table(table) = &mut self.value {
-            table
-                .entry(key.to_owned())
-                .or_insert_with(|| Entry { key: place.clone(), node: Node::new(value, place) });
+            table.entry(key.to_owned()).or_insert_with(|| Entry {
+                key: place.clone(),
+                node: Node::new(value, place),
+            });
         }
     }
 
@@ -187,7 +193,13 @@ fn from_table(file: usize, table: DeTable<'_>) -> Table {
         .into_iter()
         .map(|(key, value)| {
             let place = Place::new(file, key.span());
-            (key.into_inner().into_owned(), Entry { key: place, node: from_value(file, value) })
+            (
+                key.into_inner().into_owned(),
+                Entry {
+                    key: place,
+                    node: from_value(file, value),
+                },
+            )
         })
         .collect()
 }

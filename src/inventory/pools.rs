@@ -110,14 +110,18 @@ impl JsonSchema for EnvMap {
 /// Before the walk: hosts that are one string become tables.
 pub(super) fn prepare(root: &mut Node) {
     for pool in Pool::ALL {
-        root.items_mut(&["pools", pool.as_str(), "hosts"]).iter_mut().for_each(spread_out);
+        root.items_mut(&["pools", pool.as_str(), "hosts"])
+            .iter_mut()
+            .for_each(spread_out);
     }
 }
 
 /// After the walk: what follows from other keys is filled in.
 pub(super) fn complete(root: &mut Node) {
     for pool in Pool::ALL {
-        root.items_mut(&["pools", pool.as_str(), "hosts"]).iter_mut().for_each(name_by_address);
+        root.items_mut(&["pools", pool.as_str(), "hosts"])
+            .iter_mut()
+            .for_each(name_by_address);
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
         let pools = Lab::new()
             .load_text(&with(
                 "pools.blue.hosts",
-                r#"["web1", "deploy@10.0.0.2:2222", "[::1]:22", { address = "10.0.0.4", name = "web4", env = { WEB_PORT = "80'; id" } }]"#,
+                r#"["web1", "deploy@10.0.0.2:2222", "[::1]:22", { address = "10.0.0.4", name = "four", env = { WEB_PORT = "80'; id" } }]"#,
             ))
             .expect("valid")
             .pools;
@@ -147,7 +151,10 @@ mod tests {
             address: address.to_owned(),
             port,
             user: user.map(str::to_owned),
-            env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            env: env
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         };
         assert_eq!(
             pools[&Pool::Blue],
@@ -155,7 +162,7 @@ mod tests {
                 host("web1", "web1", None, None, &[]),
                 host("10.0.0.2", "10.0.0.2", Some(2222), Some("deploy"), &[]),
                 host("::1", "::1", Some(22), None, &[]),
-                host("web4", "10.0.0.4", None, None, &[("WEB_PORT", "80'; id")]),
+                host("four", "10.0.0.4", None, None, &[("WEB_PORT", "80'; id")]),
             ]
         );
     }
@@ -166,7 +173,65 @@ mod tests {
             "pools.blue.hosts",
             r#"["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]"#,
         ));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: `pools.blue.hosts[0]` is malformed
+         --> production.toml:9:10
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |          ^^^^^^^^^^^^^^^^^^^ expected `[user@]host[:port]`, with an IPv6 address in brackets before a port, found "-oProxyCommand=id"
+
+        error: `pools.blue.hosts[1]` has the wrong type
+         --> production.toml:9:31
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                               ^ expected a string or a table, found an integer
+          |
+          = help: put it in quotes: "7"
+
+        error: `pools.blue.hosts[2].address` is malformed
+         --> production.toml:9:46
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                              ^^^^^ expected a host name or an IP address, found "a b"
+
+        error: `pools.blue.hosts[2].port` is out of range
+         --> production.toml:9:60
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                                            ^ expected 1 to 65535, found 0
+
+        error: `pools.blue.hosts[2]` has no key `naem`
+         --> production.toml:9:63
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                                               ^^^^ expected one of `address`, `name`, `port`, `user`, `env`, found `naem`
+          |
+          = help: did you mean `name`?
+
+        error: "1A" is no key of `pools.blue.hosts[2].env`
+         --> production.toml:9:83
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                                                                   ^^^^ expected letters, digits and `_`, no digit first, found "1A"
+
+        error: `pools.blue.hosts[2].env.B` has the wrong type
+         --> production.toml:9:99
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                                                                                   ^^^^ expected a string, found an integer
+          |
+          = help: put it in quotes: "8080"
+
+        error: `pools.blue.hosts[3].address` is missing
+         --> production.toml:9:109
+          |
+        9 | hosts = ["-oProxyCommand=id", 7, { address = "a b", port = 0, naem = "x", env = { "1A" = "x", B = 8080 } }, {}]
+          |                                                                                                             ^^ expected host name or IP address that SSH connects to, or an alias of `~/.ssh/config`, found none
+          |
+          = help: add `address = "web1.example.com"`
+
+        production.toml: 8 mistakes
+        "#);
     }
 
     #[test]
@@ -175,6 +240,16 @@ mod tests {
         let errors = lab.refused(&with("pools.green.hosts", "[]"));
         assert!(errors.contains("`pools.green.hosts` is empty"), "{errors}");
         let errors = lab.refused(&Lab::BASE.replace("[pools.green]", "[pools.gren]"));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @"
+        error: `pools` has no key `gren`
+          --> production.toml:10:8
+           |
+        10 | [pools.gren]
+           |        ^^^^ expected one of `blue`, `green`, found `gren`
+           |
+           = help: did you mean `green`?
+
+        production.toml: 1 mistake
+        ");
     }
 }

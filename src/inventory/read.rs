@@ -6,9 +6,10 @@ use toml::de::DeTable;
 use super::Environment;
 use super::diagnostic::{Mistake, Mistakes};
 use super::expand::expand_all;
+use super::grammar::Grammar;
+use super::key::Key;
 use super::node::{Node, Value};
 use super::source::{Place, Sources};
-use super::walk::Key;
 
 /// More levels than anyone has use for, and few enough for the stack.
 const DEEPEST: usize = 16;
@@ -53,10 +54,24 @@ fn read_text(
     }
     let mut node = Node::from_toml(file, table);
     expand_all(&mut node, &Key::Root, env, sources, mistakes);
-    let Some(extends) = node.get(&["extends"]) else { return Some(node) };
-    let Value::String(named) = &extends.value else { return Some(node) };
+    let Some(extends) = node.get(&["extends"]) else {
+        return Some(node);
+    };
+    let Value::String(named) = &extends.value else {
+        return Some(node);
+    };
+    if !Grammar::Extends.accepts(named) {
+        mistakes.add(
+            Mistake::at(&extends.place, "extends", "`extends` is malformed")
+                .expected(Grammar::Extends.words())
+                .found_text(extends, named),
+        );
+        return None;
+    }
     let base = sources.folder(file).join(named);
-    let shown = path.parent().map_or_else(|| Utf8PathBuf::from(named), |folder| folder.join(named));
+    let shown = path
+        .parent()
+        .map_or_else(|| Utf8PathBuf::from(named), |folder| folder.join(named));
     let place = extends.place.clone();
 
     chain.push(canonical(path));
@@ -92,13 +107,19 @@ fn canonical(path: &Utf8Path) -> Utf8PathBuf {
 
 fn syntax(file: usize, text: &str, error: &toml::de::Error) -> Mistake {
     let span = error.span().unwrap_or(text.len()..text.len());
-    let (what, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), "TOML"));
-    let found = text.get(span.clone()).map(|found| found.lines().next().unwrap_or("\n"));
-    let found = match found {
-        // What stands there may be part of a secret; the line is shown with secrets masked.
-        Some("") if span.start >= text.len() => "the end of the file",
-        Some("\n" | "") => "the end of the line",
-        _ => "this",
+    let (what, expected) = match error.message() {
+        "duplicate key" => ("duplicate key", "each key once"),
+        message => message
+            .split_once(", expected ")
+            .unwrap_or((message, "something else")),
     };
-    Mistake::at(&Place::new(file, span), "", format!("no valid TOML: {what}")).expected(expected).found(found)
+    // Not what stands there itself, which may be part of a secret.
+    let found = match text.get(span.start..).and_then(|rest| rest.chars().next()) {
+        None => "the end of the file",
+        Some('\n' | '\r') => "the end of the line",
+        Some(_) => "this",
+    };
+    Mistake::at(&Place::new(file, span), "", format!("no valid TOML: {what}"))
+        .expected(expected)
+        .found(found)
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::annotations::{self, allowed, grammar_of, inline, is_required};
 use super::schema::annotated;
-use super::walk::{allowed, grammar_of, inline, is_required};
 
 const HEAD: &str = "\
 # Inventory
@@ -35,14 +35,32 @@ const EXAMPLE_BASE: &str = include_str!("../../inventory/common.toml");
 pub fn reference_markdown() -> String {
     let mut out = format!("{HEAD}{EXAMPLE}```\n\nIt extends `common.toml`:\n\n```toml\n{EXAMPLE_BASE}```\n");
     let schema = annotated();
-    out.push_str("\n## Top level\n");
-    table(&mut out, schema, "");
+    let mut sections = Vec::new();
+    add_sections(
+        &mut sections,
+        schema,
+        "",
+        "Top level".to_owned(),
+        &annotations::description(schema),
+    );
+    for section in sections {
+        let _ = write!(out, "\n## {}\n{}", section.headings.join(", "), section.body);
+    }
     out
 }
 
+/// What is under one heading. Tables that are alike share it.
+struct Section {
+    headings: Vec<String>,
+    body: String,
+}
+
 /// One table's keys, then the tables in it.
-fn table(out: &mut String, schema: &Value, name: &str) {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+fn add_sections(sections: &mut Vec<Section>, schema: &Value, name: &str, heading: String, description: &str) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let mut out = format!("\n{}\n", escaped(description));
     let is_key = |property: &Value| !is_section(property);
     if properties.values().any(is_key) {
         out.push_str("\n| key | value | default | |\n|---|---|---|---|\n");
@@ -52,15 +70,31 @@ fn table(out: &mut String, schema: &Value, name: &str) {
                 "| `{key}` | {} | {} | {} |",
                 kind(property),
                 default(property, is_required(schema, key)),
-                description(property),
+                purpose(property),
             );
         }
     }
+    match sections.iter_mut().find(|section| section.body == out) {
+        Some(alike) => alike.headings.push(heading),
+        None => sections.push(Section {
+            headings: vec![heading],
+            body: out,
+        }),
+    }
     for (key, property) in properties {
-        let full = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-        if let Some((section, heading)) = section(property, &full) {
-            let _ = write!(out, "\n## {heading}\n\n{}\n", description(property));
-            table(out, section, &full);
+        let full = if name.is_empty() {
+            key.clone()
+        } else {
+            format!("{name}.{key}")
+        };
+        if let Some((table, heading)) = section(property, &full) {
+            add_sections(
+                sections,
+                table,
+                &full,
+                heading,
+                &annotations::description(property),
+            );
         }
     }
 }
@@ -75,11 +109,17 @@ fn section<'a>(property: &'a Value, full: &str) -> Option<(&'a Value, String)> {
         return Some((items, format!("`[[{full}]]`")));
     }
     let branches = items.get("anyOf")?.as_array()?;
-    Some((branches.iter().find(|branch| has_keys(branch))?, format!("Each of `{full}`")))
+    Some((
+        branches.iter().find(|branch| has_keys(branch))?,
+        format!("Each of `{full}`"),
+    ))
 }
 
 fn has_keys(schema: &Value) -> bool {
-    schema.get("properties").and_then(Value::as_object).is_some_and(|keys| !keys.is_empty())
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .is_some_and(|keys| !keys.is_empty())
 }
 
 /// Whether a key is shown by its section only. A list of tables or strings has a line as well.
@@ -90,7 +130,11 @@ fn is_section(property: &Value) -> bool {
 /// What a value may be.
 fn kind(property: &Value) -> String {
     if let Some(values) = allowed(property) {
-        return values.iter().map(|value| format!("`\"{value}\"`")).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .map(|value| format!("`\"{value}\"`"))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     let words = match property.get("type").and_then(Value::as_str).unwrap_or_default() {
         "integer" => match (property.get("minimum"), property.get("maximum")) {
@@ -100,13 +144,18 @@ fn kind(property: &Value) -> String {
         "array" if property.pointer("/items/anyOf").is_some() => "list of strings or tables".to_owned(),
         "array" => "list of strings".to_owned(),
         "object" => "table of strings".to_owned(),
-        _ => grammar_of(property).map_or("string", |grammar| grammar.words()).to_owned(),
+        _ => grammar_of(property)
+            .map_or("string", |grammar| grammar.words())
+            .to_owned(),
     };
     escaped(&words)
 }
 
 fn default(property: &Value, required: bool) -> String {
-    match (property.get("default"), property.get("derived").and_then(Value::as_str)) {
+    match (
+        property.get("default"),
+        property.get("derived").and_then(Value::as_str),
+    ) {
         (Some(default), _) => format!("`{}`", inline(default)),
         (None, Some(words)) => words.to_owned(),
         (None, None) if required => "**required**".to_owned(),
@@ -114,12 +163,15 @@ fn default(property: &Value, required: bool) -> String {
     }
 }
 
-fn description(property: &Value) -> String {
-    let text = property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
-    let empty = Map::new();
+/// What a key is for, with an example where no default is one.
+fn purpose(property: &Value) -> String {
+    let text = annotations::description(property);
     let example = property.get("examples").and_then(|examples| examples.get(0));
-    let keys = property.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    match example.filter(|_| keys.is_empty() && property.get("default").is_none()) {
+    match example.filter(|_| {
+        property
+            .get("default")
+            .is_none_or(|default| *default == serde_json::json!({}))
+    }) {
         Some(example) => escaped(&format!("{text} Example: `{}`", inline(example))),
         None => escaped(&text),
     }
@@ -143,21 +195,36 @@ mod tests {
             std::fs::write(path, &page).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(kept == page, "docs/reference/inventory.md is old: UPDATE=1 cargo test inventory::reference");
+        assert!(
+            kept == page,
+            "docs/reference/inventory.md is old: UPDATE=1 cargo test inventory::reference"
+        );
     }
 
     #[test]
     fn every_key_is_documented() {
         fn look(schema: &Value, path: &str, lacking: &mut Vec<String>) {
-            for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            for (key, property) in schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+            {
                 let path = format!("{path}.{key}");
-                let text = property.pointer("/description").or(property.pointer("/items/description"));
+                let text = property
+                    .pointer("/description")
+                    .or(property.pointer("/items/description"));
                 if text.and_then(Value::as_str).is_none_or(str::is_empty) {
                     lacking.push(path.clone());
                 }
                 let items = property.get("items");
-                let branches = items.and_then(|items| items.get("anyOf")).and_then(Value::as_array);
-                for part in std::iter::once(property).chain(items).chain(branches.into_iter().flatten()) {
+                let branches = items
+                    .and_then(|items| items.get("anyOf"))
+                    .and_then(Value::as_array);
+                for part in std::iter::once(property)
+                    .chain(items)
+                    .chain(branches.into_iter().flatten())
+                {
                     look(part, &path, lacking);
                 }
             }

@@ -15,6 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::annotations::grammar_of;
 use super::app::App;
 use super::checks::{self, Check};
 use super::grammar::Grammar;
@@ -23,7 +24,6 @@ use super::pools::Pools;
 use super::registry::Registry;
 use super::ssh::Ssh;
 use super::switch::SwitchTable;
-use super::walk::grammar_of;
 
 /// One environment of an app: its two pools, its switch, and how a release is proven.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,7 +37,6 @@ pub(super) struct File {
     /// Name of the environment.
     #[schemars(extend("grammar" = Grammar::Name, "derived" = "the file's name without `.toml`"), example = &"production")]
     pub(super) env: String,
-    #[allow(missing_docs)]
     #[schemars(extend("snippet" = "[app]\nname = \"shop\"\npath = \"/home/deploy/shop\"\ncompose = \"docker-compose.production.yml\"\nidentity = { path = \"/version\", json = \"tag\" }"))]
     pub(super) app: App,
     pub(super) registry: Option<Registry>,

@@ -4,18 +4,24 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-/// `password = ` and its value, which may be quoted in any of TOML's ways and may lack its end.
-#[allow(clippy::expect_used, reason = "a constant; every test that renders a message compiles it")]
+/// A key that sounds secret and its value, which may be quoted in any of TOML's ways and may lack its end.
+#[allow(
+    clippy::expect_used,
+    reason = "a constant; every test that renders a message compiles it"
+)]
 static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"(?s-u)password["']?[ \t]*=[ \t]*"#,
+        r#"(?is-u)(?:passw|secret|token|credential)[a-z0-9_-]*["']?[ \t]*=[ \t]*"#,
         r#"("""(.*?)(?:"""|\z)|'''(.*?)(?:'''|\z)|"((?:\\.|[^"\\\n])*)|'([^'\n]*)|([^"'\s,}][^\n]*))"#
     ))
     .expect("the pattern is valid")
 });
 
 /// Whether a value is nothing but the name of an environment variable.
-#[allow(clippy::expect_used, reason = "a constant; every test that renders a message compiles it")]
+#[allow(
+    clippy::expect_used,
+    reason = "a constant; every test that renders a message compiles it"
+)]
 static REFERENCE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\A(?-u)\$\{[A-Za-z0-9_]*\}?\z").expect("the pattern is valid"));
 
@@ -38,7 +44,9 @@ pub(super) fn masked(text: &str) -> String {
 /// Whether an environment variable sounds as if its value were secret.
 pub(super) fn sounds_secret(variable: &str) -> bool {
     let upper = variable.to_ascii_uppercase();
-    ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"].iter().any(|word| upper.contains(word))
+    ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"]
+        .iter()
+        .any(|word| upper.contains(word))
 }
 
 #[cfg(test)]
@@ -53,12 +61,25 @@ mod tests {
             (r#"password = "hunter2""#, r#"password = "*******""#),
             (r#"password = 'hunter2'"#, r#"password = '*******'"#),
             (r#"password = "hun\"ter" # x"#, r#"password = "********" # x"#),
-            (r#"registry = { server = "a", password="x", ca = "b" }"#, r#"registry = { server = "a", password="*", ca = "b" }"#),
+            (
+                r#"registry = { server = "a", password="x", ca = "b" }"#,
+                r#"registry = { server = "a", password="*", ca = "b" }"#,
+            ),
             (r#"registry."password" = "x""#, r#"registry."password" = "*""#),
-            ("password = \"unclosed\nname = \"a\"", "password = \"********\nname = \"a\""),
-            ("password = \"\"\"a\nb\"\"\"\nc = 1", "password = \"\"\"*\n*\"\"\"\nc = 1"),
+            (
+                "password = \"unclosed\nname = \"a\"",
+                "password = \"********\nname = \"a\"",
+            ),
+            (
+                "password = \"\"\"a\nb\"\"\"\nc = 1",
+                "password = \"\"\"*\n*\"\"\"\nc = 1",
+            ),
             ("password = bare words\nc = 1", "password = **********\nc = 1"),
-            (r#"password = "${DOCKER_PASS:-hunter2}""#, r#"password = "***********************""#),
+            (
+                r#"password = "${DOCKER_PASS:-hunter2}""#,
+                r#"password = "***********************""#,
+            ),
+            (r#"env = { API_TOKEN = "x" }"#, r#"env = { API_TOKEN = "*" }"#),
             (r#"password = "${DOCKER_PASS}""#, r#"password = "${DOCKER_PASS}""#),
         ] {
             assert_eq!(masked(text), expected);

@@ -45,14 +45,20 @@ impl<'a> ServerText<'a> {
 
 /// An address as it stands in a URL.
 pub(super) fn in_url(address: &str) -> String {
-    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+    if address.contains(':') {
+        format!("[{address}]")
+    } else {
+        address.to_owned()
+    }
 }
 
 /// A server that is one string becomes a table, all of it standing where the string does. Any other
 /// text stays, for the walk to refuse.
 pub(super) fn spread_out(node: &mut Node) {
     let Value::String(text) = &node.value else { return };
-    let Some(server) = ServerText::parse(text).filter(|_| Grammar::Server.accepts(text)) else { return };
+    let Some(server) = ServerText::parse(text).filter(|_| Grammar::Server.accepts(text)) else {
+        return;
+    };
     let parts = [
         ("address", Some(Value::String(server.address.to_owned()))),
         ("user", server.user.map(|user| Value::String(user.to_owned()))),
@@ -61,8 +67,18 @@ pub(super) fn spread_out(node: &mut Node) {
     let table: Table = parts
         .into_iter()
         .filter_map(|(key, value)| {
-            let node = Node { value: value?, place: node.place.clone(), secret: node.secret };
-            Some((key.to_owned(), Entry { key: node.place.clone(), node }))
+            let node = Node {
+                value: value?,
+                place: node.place.clone(),
+                secret: node.secret,
+            };
+            Some((
+                key.to_owned(),
+                Entry {
+                    key: node.place.clone(),
+                    node,
+                },
+            ))
         })
         .collect();
     node.value = Value::Table(table);
@@ -79,11 +95,25 @@ mod tests {
     #[test]
     fn the_parts_of_a_server() {
         assert_eq!(parts("web1"), Some((None, "web1", None)));
-        assert_eq!(parts("deploy@web1:2222"), Some((Some("deploy"), "web1", Some(2222))));
+        assert_eq!(
+            parts("deploy@web1:2222"),
+            Some((Some("deploy"), "web1", Some(2222)))
+        );
         assert_eq!(parts("::1"), Some((None, "::1", None)));
         assert_eq!(parts("u@[fe80::1]:22"), Some((Some("u"), "fe80::1", Some(22))));
         assert_eq!(parts("[::1]"), Some((None, "::1", None)));
-        for bad in ["", "web1:", "web1:x", "web1:0", "web1:65536", "[::1", "[::1]x", "[web1]", "a@", "[::1]:"] {
+        for bad in [
+            "",
+            "web1:",
+            "web1:x",
+            "web1:0",
+            "web1:65536",
+            "[::1",
+            "[::1]x",
+            "[web1]",
+            "a@",
+            "[::1]:",
+        ] {
             assert_eq!(parts(bad), None, "{bad}");
         }
     }

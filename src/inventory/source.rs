@@ -1,5 +1,6 @@
 //! The files that an inventory was read from, and places in them.
 
+use std::fmt;
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,7 +18,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(file: usize, span: Range<usize>) -> Place {
-        Place { file, start: span.start, end: span.end }
+        Place {
+            file,
+            start: span.start,
+            end: span.end,
+        }
     }
 }
 
@@ -35,18 +40,28 @@ pub struct At {
 }
 
 /// One file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Source {
     /// As people named it.
     pub(super) path: Utf8PathBuf,
     pub(super) text: String,
 }
 
+impl fmt::Debug for Source {
+    /// Without the text: it may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.path).finish()
+    }
+}
+
 impl Source {
     /// Line and column of these bytes.
     pub(super) fn at(&self, place: &Place) -> At {
         let before = &self.text.as_bytes()[..place.start.min(self.text.len())];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let line_start = before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |newline| newline + 1);
         At {
             line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
             column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
@@ -63,7 +78,10 @@ pub(super) struct Sources(Vec<Source>);
 impl Sources {
     /// Adds a file and returns its index.
     pub(super) fn add(&mut self, path: &Utf8Path, text: &str) -> usize {
-        self.0.push(Source { path: path.to_owned(), text: text.to_owned() });
+        self.0.push(Source {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        });
         self.0.len() - 1
     }
 
@@ -76,13 +94,19 @@ impl Sources {
     pub(super) fn folder(&self, file: usize) -> Utf8PathBuf {
         let path = self.get(file).map(|source| source.path.as_path());
         let folder = path.and_then(Utf8Path::parent).unwrap_or(Utf8Path::new("."));
-        let folder = if folder.as_str().is_empty() { Utf8Path::new(".") } else { folder };
+        let folder = if folder.as_str().is_empty() {
+            Utf8Path::new(".")
+        } else {
+            folder
+        };
         camino::absolute_utf8(folder).unwrap_or_else(|_| folder.to_owned())
     }
 
     /// Exactly the bytes at a place.
     pub(super) fn slice(&self, place: &Place) -> &str {
-        self.get(place.file).and_then(|source| source.text.get(place.start..place.end)).unwrap_or_default()
+        self.get(place.file)
+            .and_then(|source| source.text.get(place.start..place.end))
+            .unwrap_or_default()
     }
 }
 
@@ -92,7 +116,10 @@ mod tests {
 
     #[test]
     fn columns_count_characters_and_lines_count_from_one() {
-        let source = Source { path: "a.toml".into(), text: "a = 1\nżółw = 2\n".to_owned() };
+        let source = Source {
+            path: "a.toml".into(),
+            text: "a = 1\nżółw = 2\n".to_owned(),
+        };
         let two = source.text.find('2').unwrap();
         let at = source.at(&Place::new(0, two..two + 1));
         assert_eq!((at.line, at.column), (2, 8));

@@ -45,14 +45,20 @@ pub struct Ssh {
 /// What the schema cannot tell.
 pub(super) fn check(checker: &mut Checker<'_>) {
     let path = ["ssh", "connect_timeout"];
-    let Some(text) = checker.root.text(&path) else { return };
+    let Some(text) = checker.root.text(&path) else {
+        return;
+    };
     let short = quantity::parse_duration(text).is_some_and(|span| span < Duration::from_secs(1));
     if let Some(node) = checker.root.get(&path).filter(|_| short) {
         // ssh counts whole seconds, and takes 0 for ever.
         checker.mistakes.add(
-            Mistake::at(&node.place, "ssh.connect_timeout", "`ssh.connect_timeout` is too short")
-                .expected("at least \"1s\", as ssh counts whole seconds")
-                .found_text(node, text),
+            Mistake::at(
+                &node.place,
+                "ssh.connect_timeout",
+                "`ssh.connect_timeout` is too short",
+            )
+            .expected("at least \"1s\", as ssh counts whole seconds")
+            .found_text(node, text),
         );
     }
 }
@@ -74,17 +80,34 @@ mod tests {
         lab.write("known_hosts", "");
         lab.write("home/.ssh/id", "");
         let ssh = lab
-            .load_text(&format!("{}\n[ssh]\nknown_hosts = \"known_hosts\"\nidentity = \"~/.ssh/id\"\n", Lab::BASE))
+            .load_text(&format!(
+                "{}\n[ssh]\nknown_hosts = \"known_hosts\"\nidentity = \"~/.ssh/id\"\n",
+                Lab::BASE
+            ))
             .expect("valid")
             .ssh;
-        assert_eq!(ssh.known_hosts.as_deref(), Some(lab.folder().join("known_hosts").as_path()));
-        assert_eq!(ssh.identity.as_deref(), Some(lab.folder().join("home/.ssh/id").as_path()));
+        assert_eq!(
+            ssh.known_hosts.as_deref(),
+            Some(lab.folder().join("known_hosts").as_path())
+        );
+        assert_eq!(
+            ssh.identity.as_deref(),
+            Some(lab.folder().join("home/.ssh/id").as_path())
+        );
     }
 
     #[test]
     fn ssh_would_take_less_than_a_second_for_ever() {
         let errors = Lab::new().refused(&with("ssh.connect_timeout", r#""999ms""#));
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: `ssh.connect_timeout` is too short
+          --> production.toml:20:19
+           |
+        20 | connect_timeout = "999ms"
+           |                   ^^^^^^^ expected at least "1s", as ssh counts whole seconds, found "999ms"
+
+        production.toml: 1 mistake
+        "#);
     }
 
     #[test]

@@ -59,7 +59,11 @@ impl SwitchTable {
         let connector = match self.connector {
             ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
         };
-        Switch { connector, routers, probe_rate: self.probe_rate }
+        Switch {
+            connector,
+            routers,
+            probe_rate: self.probe_rate,
+        }
     }
 }
 
@@ -113,18 +117,25 @@ pub struct Router {
 
 /// Before the walk: routers that are one string become tables.
 pub(super) fn prepare(root: &mut Node) {
-    root.items_mut(&["switch", "routers"]).iter_mut().for_each(spread_out);
+    root.items_mut(&["switch", "routers"])
+        .iter_mut()
+        .for_each(spread_out);
 }
 
 /// After the walk: what follows from other keys is filled in.
 pub(super) fn complete(root: &mut Node) {
     for router in root.items_mut(&["switch", "routers"]) {
         name_by_address(router);
-        if let Some(url) = router.text(&["address"]).map(|address| format!("http://{}", in_url(address))) {
+        if let Some(url) = router
+            .text(&["address"])
+            .map(|address| format!("http://{}", in_url(address)))
+        {
             router.complete("url", Value::String(url));
         }
     }
-    let Some(app) = root.text(&["app", "name"]).map(str::to_owned) else { return };
+    let Some(app) = root.text(&["app", "name"]).map(str::to_owned) else {
+        return;
+    };
     if let Some(haproxy) = root.get_mut(&["switch", "haproxy"]) {
         haproxy.complete("backend", Value::String(format!("{app}_{{pool}}")));
         haproxy.complete("key", Value::String(app));
@@ -138,9 +149,15 @@ mod tests {
 
     #[test]
     fn what_follows_from_other_keys() {
-        let switch = Lab::new().load_text(&with("switch.routers", r#"["root@[::1]:2222", "lb1"]"#)).expect("valid").switch;
+        let switch = Lab::new()
+            .load_text(&with("switch.routers", r#"["root@[::1]:2222", "lb1"]"#))
+            .expect("valid")
+            .switch;
         let Connector::Haproxy(haproxy) = switch.connector;
-        assert_eq!((haproxy.key.as_str(), haproxy.backend.as_str()), ("shop", "shop_{pool}"));
+        assert_eq!(
+            (haproxy.key.as_str(), haproxy.backend.as_str()),
+            ("shop", "shop_{pool}")
+        );
         assert_eq!(haproxy.socket, "/run/haproxy/admin.sock");
         assert_eq!((haproxy.master_socket, haproxy.min_up), (None, None));
         assert_eq!(switch.probe_rate, 50);
@@ -150,8 +167,12 @@ mod tests {
 
     #[test]
     fn routers_are_sorted_by_name() {
-        let routers = r#"["lb2", { address = "10.0.0.1", name = "lb0", url = "https://shop.example.com" }, "lb1"]"#;
-        let switch = Lab::new().load_text(&with("switch.routers", routers)).expect("valid").switch;
+        let routers =
+            r#"["lb2", { address = "10.0.0.1", name = "lb0", url = "https://shop.example.com" }, "lb1"]"#;
+        let switch = Lab::new()
+            .load_text(&with("switch.routers", routers))
+            .expect("valid")
+            .switch;
         let names: Vec<&str> = switch.routers.iter().map(|router| router.name.as_str()).collect();
         assert_eq!(names, ["lb0", "lb1", "lb2"]);
         assert_eq!(switch.routers[0].url, "https://shop.example.com");
@@ -163,6 +184,46 @@ mod tests {
             &with("switch.connector", r#""haproxi""#)
                 .replace("routers = [\"lb1\"]", "routers = []\nprobe_rate = 0\n[switch.haproxy]\nsocket = \"run/x\"\nbackend = \"shop\"\nmin_up = 0"),
         );
-        insta::assert_snapshot!(errors, @"");
+        insta::assert_snapshot!(errors, @r#"
+        error: `switch.connector` has a value that does not exist
+          --> production.toml:17:13
+           |
+        17 | connector = "haproxi"
+           |             ^^^^^^^^^ expected `haproxy`, found "haproxi"
+           |
+           = help: did you mean `haproxy`?
+
+        error: `switch.routers` is empty
+          --> production.toml:18:11
+           |
+        18 | routers = []
+           |           ^^ expected at least 1 of them, found none
+
+        error: `switch.probe_rate` is out of range
+          --> production.toml:19:14
+           |
+        19 | probe_rate = 0
+           |              ^ expected 1 to 1000, found 0
+
+        error: `switch.haproxy.socket` is malformed
+          --> production.toml:21:10
+           |
+        21 | socket = "run/x"
+           |          ^^^^^^^ expected an absolute path of letters, digits, `_`, `-`, `.`, `@` and `+`, at most 107 of them, found "run/x"
+
+        error: `switch.haproxy.backend` is malformed
+          --> production.toml:22:11
+           |
+        22 | backend = "shop"
+           |           ^^^^^^ expected letters, digits, `.`, `_` and `-` with `{pool}` among them, as in `shop_{pool}`, found "shop"
+
+        error: `switch.haproxy.min_up` is out of range
+          --> production.toml:23:10
+           |
+        23 | min_up = 0
+           |          ^ expected 1 to 10000, found 0
+
+        production.toml: 6 mistakes
+        "#);
     }
 }

@@ -25,7 +25,13 @@ pub struct TagError {
 /// # Errors
 /// When it is not in the grammar of Docker's registries.
 pub fn parse_tag(text: &str) -> Result<Tag, TagError> {
-    if Grammar::Tag.accepts(text) { Ok(Tag(text.to_owned())) } else { Err(TagError { found: text.to_owned() }) }
+    if Grammar::Tag.accepts(text) {
+        Ok(Tag(text.to_owned()))
+    } else {
+        Err(TagError {
+            found: text.to_owned(),
+        })
+    }
 }
 
 impl Tag {
@@ -66,10 +72,21 @@ mod tests {
         for good in ["v1", "75_db4b44b", "_x", "1.2.3-rc.1", &"a".repeat(128)] {
             assert_eq!(parse_tag(good).unwrap().as_str(), good);
         }
-        for bad in ["", "-v1", ".v1", "v1\n", "a b", "a:b", "a/b", "$(id)", "é", &"a".repeat(129)] {
+        for bad in [
+            "",
+            "-v1",
+            ".v1",
+            "v1\n",
+            "a b",
+            "a:b",
+            "a/b",
+            "$(id)",
+            "é",
+            &"a".repeat(129),
+        ] {
             assert!(parse_tag(bad).is_err(), "{bad:?}");
         }
-        insta::assert_snapshot!(parse_tag("--rm\n").unwrap_err(), @"");
+        insta::assert_snapshot!(parse_tag("--rm\n").unwrap_err(), @r#"expected a tag (letters, digits, `_`, `.` and `-`, first no `.` or `-`, at most 128 of them), found "--rm\n""#);
     }
 
     proptest! {

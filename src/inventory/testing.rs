@@ -82,11 +82,19 @@ routers = ["lb1"]
 /// [`Lab::BASE`] with the last key of a dotted path set to this TOML.
 pub(super) fn with(key: &str, toml: &str) -> String {
     let (table, key) = key.rsplit_once('.').expect("a key in a table");
-    let header = [format!("[{table}]\n"), format!("[[{table}]]\n")].into_iter().find(|h| Lab::BASE.contains(h));
-    let Some(header) = header else { return format!("{}[{table}]\n{key} = {toml}\n", Lab::BASE) };
+    let header = [format!("[{table}]\n"), format!("[[{table}]]\n")]
+        .into_iter()
+        .find(|h| Lab::BASE.contains(h));
+    let Some(header) = header else {
+        return format!("{}[{table}]\n{key} = {toml}\n", Lab::BASE);
+    };
     let (before, after) = Lab::BASE.split_once(&header).expect("it is there");
     let end = after.find("\n[").map_or(after.len(), |end| end + 1);
     let (body, rest) = after.split_at(end);
-    let kept: String = body.lines().filter(|l| !l.starts_with(&format!("{key} ="))).map(|l| format!("{l}\n")).collect();
+    let kept: String = body
+        .lines()
+        .filter(|l| !l.starts_with(&format!("{key} =")))
+        .map(|l| format!("{l}\n"))
+        .collect();
     format!("{before}{header}{key} = {toml}\n{kept}{rest}")
 }
