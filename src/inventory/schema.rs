@@ -69,7 +69,7 @@ impl<T: JsonSchema> JsonSchema for OrText<T> {
 /// The JSON Schema of an inventory, for editors (taplo, Even Better TOML) and other programs.
 pub fn schema() -> Value {
     let mut schema = annotated().clone();
-    publish(&mut schema);
+    publish(&mut schema, false);
     schema
 }
 
@@ -107,8 +107,9 @@ impl Transform for Tidy {
     }
 }
 
-/// Replaces this program's annotations by what editors know.
-fn publish(schema: &mut Value) {
+/// Replaces this program's annotations by what editors know. An editor sees one file, whose tables
+/// may be completed by the one it extends, so only elements of lists have keys that they must have.
+fn publish(schema: &mut Value, in_list: bool) {
     match schema {
         Value::Object(map) => {
             if map.get("grammar").is_some_and(Value::is_string)
@@ -122,9 +123,13 @@ fn publish(schema: &mut Value) {
                     map.remove(annotation);
                 }
             }
-            map.values_mut().for_each(publish);
+            if !in_list && map.get("required").is_some_and(Value::is_array) {
+                map.remove("required");
+            }
+            map.iter_mut()
+                .for_each(|(key, part)| publish(part, in_list || key == "items"));
         }
-        Value::Array(items) => items.iter_mut().for_each(publish),
+        Value::Array(items) => items.iter_mut().for_each(|part| publish(part, in_list)),
         _ => {}
     }
 }
