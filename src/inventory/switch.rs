@@ -1,5 +1,14 @@
 //! `[switch]`: what decides which pool is hot.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::grammar::Grammar;
+use super::node::{Node, Value};
+use super::pools::name_by_address;
+use super::schema::OrText;
+use super::server::{in_url, spread_out};
+
 /// The `[switch]` table.
 #[derive(Debug, Clone)]
 pub struct Switch {
@@ -7,7 +16,7 @@ pub struct Switch {
     pub connector: Connector,
     /// The routers, sorted by name: the first is where runs compare and set the epoch.
     pub routers: Vec<Router>,
-    /// Requests per second that the prober sends through each router during a flip (default 50).
+    /// Requests per second that the prober sends through each router during a flip.
     pub probe_rate: u32,
 }
 
@@ -18,36 +27,203 @@ pub enum Connector {
     Haproxy(Haproxy),
 }
 
-/// The `[switch.haproxy]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What decides which pool is hot: one or more routers in front of both pools.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SwitchTable {
+    /// Which program the routers run.
+    connector: ConnectorName,
+    /// The routers. Each is `"[user@]host[:port]"`, as SSH reaches it, or a table.
+    #[schemars(length(min = 1), with = "Vec<OrText<Router>>", example = ["lb1.example.com"])]
+    routers: Vec<Router>,
+    /// Requests per second that the prober sends through each router during a flip.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
+    probe_rate: u32,
+    /// Settings for `connector = "haproxy"`.
+    #[schemars(extend("default" = {}))]
+    haproxy: Haproxy,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("examples" = ["haproxy"]))]
+enum ConnectorName {
+    Haproxy,
+}
+
+impl SwitchTable {
+    /// Only the chosen connector's settings stay.
+    pub(super) fn into_switch(self) -> Switch {
+        let mut routers = self.routers;
+        routers.sort_by(|a, b| a.name.cmp(&b.name));
+        let connector = match self.connector {
+            ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
+        };
+        Switch {
+            connector,
+            routers,
+            probe_rate: self.probe_rate,
+        }
+    }
+}
+
+/// How pointsman flips HAProxy: by one value of a map, set in the running workers and kept in the map's file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Haproxy {
-    /// Admin socket on the router (default `/run/haproxy/admin.sock`).
+    /// Admin socket on the router (`stats socket ... level admin`).
+    #[schemars(extend("grammar" = Grammar::Socket, "default" = "/run/haproxy/admin.sock"))]
     pub socket: String,
-    /// Master CLI socket (`haproxy -W -S`), by which old workers are reached; `None`: not used.
+    /// Master CLI socket (`haproxy -W -S`), by which the workers that a reload left behind are reached. Not used unless given.
+    #[schemars(extend("grammar" = Grammar::Socket), example = &"/run/haproxy/master.sock")]
     pub master_socket: Option<String>,
-    /// Map file on the router (default `/etc/haproxy/pointsman/pools.map`).
+    /// Map file on the router. pointsman replaces it, so its folder must be writable for the SSH user.
+    #[schemars(extend("grammar" = Grammar::RemotePath, "default" = "/etc/haproxy/pointsman/pools.map"))]
     pub map: String,
-    /// Key of this app in the map (default: the app's name).
+    /// Key of this app in the map.
+    #[schemars(extend("grammar" = Grammar::MapKey, "derived" = "`app.name`"), example = &"shop")]
     pub key: String,
-    /// Names of the two permanent backends: `{pool}` is replaced (default `<app>_{pool}`).
+    /// Names of the two permanent backends; `{pool}` becomes `blue` and `green`.
+    #[schemars(extend("grammar" = Grammar::Backend, "derived" = "`app.name` and `_{pool}`"), example = &"shop_{pool}")]
     pub backend: String,
-    /// Servers of the target backend that must be UP on each router before a flip; `None`: all.
+    /// Servers of the target backend that must be UP on each router before a flip. All of them unless given.
+    #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
 }
 
 /// One router: a load balancer that is reached by SSH.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Router {
-    /// Short name for people and logs.
-    pub name: String,
-    /// Host name or IP address that SSH connects to.
+    /// Host name or IP address that SSH connects to, or an alias of `~/.ssh/config`.
+    #[schemars(extend("grammar" = Grammar::Address), example = &"lb1.example.com")]
     pub address: String,
-    /// SSH port; `None` leaves it to `[ssh]`.
+    /// Short name for people and logs.
+    #[schemars(extend("grammar" = Grammar::Label, "derived" = "the address"), example = &"lb1")]
+    pub name: String,
+    /// SSH port. Without it `ssh.port`, then `~/.ssh/config` decides.
+    #[schemars(range(min = 1), example = 22)]
     pub port: Option<u16>,
-    /// SSH user; `None` leaves it to `[ssh]`.
+    /// SSH user. Without it `ssh.user`, then `~/.ssh/config` decides.
+    #[schemars(extend("grammar" = Grammar::User), example = &"deploy")]
     pub user: Option<String>,
-    /// Where the prober and the data-path check send requests (default `http://<address>`).
+    /// Where the prober and the checks through this router send requests.
+    #[schemars(extend("grammar" = Grammar::Url, "derived" = "`http://` and the address"), example = &"http://lb1.example.com")]
     pub url: String,
     /// `Host:` header that reaches the app through this router, if one is needed.
+    #[schemars(extend("grammar" = Grammar::HostPort), example = &"shop.example.com")]
     pub host_header: Option<String>,
+}
+
+/// Before the walk: routers that are one string become tables.
+pub(super) fn prepare(root: &mut Node) {
+    root.items_mut(&["switch", "routers"])
+        .iter_mut()
+        .for_each(spread_out);
+}
+
+/// After the walk: what follows from other keys is filled in.
+pub(super) fn complete(root: &mut Node) {
+    for router in root.items_mut(&["switch", "routers"]) {
+        name_by_address(router);
+        if let Some(url) = router
+            .text(&["address"])
+            .map(|address| format!("http://{}", in_url(address)))
+        {
+            router.complete("url", Value::String(url));
+        }
+    }
+    let Some(app) = root.text(&["app", "name"]).map(str::to_owned) else {
+        return;
+    };
+    if let Some(haproxy) = root.get_mut(&["switch", "haproxy"]) {
+        haproxy.complete("backend", Value::String(format!("{app}_{{pool}}")));
+        haproxy.complete("key", Value::String(app));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Lab, with};
+    use super::*;
+
+    #[test]
+    fn what_follows_from_other_keys() {
+        let switch = Lab::new()
+            .load_text(&with("switch.routers", r#"["root@[::1]:2222", "lb1"]"#))
+            .expect("valid")
+            .switch;
+        let Connector::Haproxy(haproxy) = switch.connector;
+        assert_eq!(
+            (haproxy.key.as_str(), haproxy.backend.as_str()),
+            ("shop", "shop_{pool}")
+        );
+        assert_eq!(haproxy.socket, "/run/haproxy/admin.sock");
+        assert_eq!((haproxy.master_socket, haproxy.min_up), (None, None));
+        assert_eq!(switch.probe_rate, 50);
+        let urls: Vec<&str> = switch.routers.iter().map(|router| router.url.as_str()).collect();
+        assert_eq!(urls, ["http://[::1]", "http://lb1"]);
+    }
+
+    #[test]
+    fn routers_are_sorted_by_name() {
+        let routers =
+            r#"["lb2", { address = "10.0.0.1", name = "lb0", url = "https://shop.example.com" }, "lb1"]"#;
+        let switch = Lab::new()
+            .load_text(&with("switch.routers", routers))
+            .expect("valid")
+            .switch;
+        let names: Vec<&str> = switch.routers.iter().map(|router| router.name.as_str()).collect();
+        assert_eq!(names, ["lb0", "lb1", "lb2"]);
+        assert_eq!(switch.routers[0].url, "https://shop.example.com");
+    }
+
+    #[test]
+    fn its_mistakes() {
+        let errors = Lab::new().refused(
+            &with("switch.connector", r#""haproxi""#)
+                .replace("routers = [\"lb1\"]", "routers = []\nprobe_rate = 0\n[switch.haproxy]\nsocket = \"run/x\"\nbackend = \"shop\"\nmin_up = 0"),
+        );
+        insta::assert_snapshot!(errors, @r#"
+        error: `switch.connector` has a value that does not exist
+          --> production.toml:17:13
+           |
+        17 | connector = "haproxi"
+           |             ^^^^^^^^^ expected `haproxy`, found "haproxi"
+           |
+           = help: did you mean `haproxy`?
+
+        error: `switch.routers` is empty
+          --> production.toml:18:11
+           |
+        18 | routers = []
+           |           ^^ expected at least 1 of them, found none
+
+        error: `switch.probe_rate` is out of range
+          --> production.toml:19:14
+           |
+        19 | probe_rate = 0
+           |              ^ expected 1 to 1000, found 0
+
+        error: `switch.haproxy.socket` is malformed
+          --> production.toml:21:10
+           |
+        21 | socket = "run/x"
+           |          ^^^^^^^ expected an absolute path of letters, digits, `_`, `-`, `.`, `@` and `+`, at most 107 of them, found "run/x"
+
+        error: `switch.haproxy.backend` is malformed
+          --> production.toml:22:11
+           |
+        22 | backend = "shop"
+           |           ^^^^^^ expected letters, digits, `.`, `_` and `-` with `{pool}` among them, as in `shop_{pool}`, found "shop"
+
+        error: `switch.haproxy.min_up` is out of range
+          --> production.toml:23:10
+           |
+        23 | min_up = 0
+           |          ^ expected 1 to 10000, found 0
+
+        production.toml: 6 mistakes
+        "#);
+    }
 }
