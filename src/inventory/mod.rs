@@ -21,6 +21,7 @@ mod grammar;
 mod hostile;
 mod key;
 pub mod migrate;
+mod names;
 mod node;
 pub mod pools;
 mod quantity;
