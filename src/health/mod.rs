@@ -5,6 +5,7 @@
 //! ports through [`Reach`] and looks at containers through [`Project`], so that all of it is tested
 //! against plain sockets.
 
+mod ask;
 mod board;
 mod check;
 mod crash;
@@ -13,6 +14,7 @@ mod fault;
 mod history;
 mod http;
 pub mod identity;
+mod post_mortem;
 mod probe;
 mod reach;
 mod streak;
@@ -21,6 +23,7 @@ pub mod tcp;
 mod testing;
 mod text;
 mod unhealthy;
+mod web;
 
 pub use check::{CheckError, Healthy, Project, Proof, check_host};
 pub use diagnosis::Diagnosis;

@@ -48,9 +48,12 @@ impl Unhealthy {
             text.push_str(&format!("  tried     {}\n", self.history));
         }
         if let Some(Diagnosis { what, why, cure, .. }) = &self.diagnosis {
-            text.push_str(&format!(
-                "  problem   {what}\n  seen in   {why}\n  cure      {cure}\n"
-            ));
+            text.push_str(&format!("  problem   {what}\n"));
+            // What was found is not said twice.
+            if !why.contains(&self.found) {
+                text.push_str(&format!("  seen in   {why}\n"));
+            }
+            text.push_str(&format!("  cure      {cure}\n"));
         }
         if let (Some(service), false) = (&self.service, self.logs.is_empty()) {
             text.push_str(&format!("  the last lines of service {service}:\n"));
@@ -60,5 +63,91 @@ impl Unhealthy {
         }
         text.truncate(text.trim_end().len());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unhealthy() -> Unhealthy {
+        let mut history = History::default();
+        for kind in ["connection refused", "connection refused", "500"] {
+            history.add(kind);
+        }
+        Unhealthy {
+            host: "web3".to_owned(),
+            check: "unicorn".to_owned(),
+            expected: "200 from GET /up, service app on port 8080".to_owned(),
+            found: "500: We're sorry, but something went wrong (500)".to_owned(),
+            waited: Duration::from_secs(120),
+            history,
+            service: Some("app".to_owned()),
+            logs: (1..=50).map(|n| format!("line {n}")).collect(),
+            diagnosis: Some(Diagnosis {
+                what: "the database refuses connections at 10.0.0.9:5432".to_owned(),
+                why: "service app: PG::ConnectionBad: connection refused".to_owned(),
+                cure: "start the database".to_owned(),
+                service: Some("app".to_owned()),
+            }),
+        }
+    }
+
+    #[test]
+    fn one_line_says_what_was_expected_and_found() {
+        insta::assert_snapshot!(unhealthy(), @r#"
+    web3: unicorn: expected 200 from GET /up, service app on port 8080, found 500: We're sorry, but something went wrong (500), after 2 min
+    "#);
+    }
+
+    #[test]
+    fn the_whole_story_ends_with_the_last_lines_of_the_log() {
+        insta::assert_snapshot!(unhealthy().explain(), @r#"
+    web3 is not healthy: unicorn failed after 2 min
+      expected  200 from GET /up, service app on port 8080
+      found     500: We're sorry, but something went wrong (500)
+      tried     3 attempts: 2 × connection refused, 1 × 500
+      problem   the database refuses connections at 10.0.0.9:5432
+      seen in   service app: PG::ConnectionBad: connection refused
+      cure      start the database
+      the last lines of service app:
+        | line 36
+        | line 37
+        | line 38
+        | line 39
+        | line 40
+        | line 41
+        | line 42
+        | line 43
+        | line 44
+        | line 45
+        | line 46
+        | line 47
+        | line 48
+        | line 49
+        | line 50
+    "#);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let found = "connection refused by service app on port 8080".to_owned();
+        let why = format!("the check's answer: {found}");
+        let bare = Unhealthy {
+            found,
+            history: History::default(),
+            logs: Vec::new(),
+            diagnosis: unhealthy()
+                .diagnosis
+                .map(|diagnosis| Diagnosis { why, ..diagnosis }),
+            ..unhealthy()
+        };
+        insta::assert_snapshot!(bare.explain(), @r#"
+    web3 is not healthy: unicorn failed after 2 min
+      expected  200 from GET /up, service app on port 8080
+      found     connection refused by service app on port 8080
+      problem   the database refuses connections at 10.0.0.9:5432
+      cure      start the database
+    "#);
     }
 }

@@ -4,7 +4,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+use tokio::time::Instant;
+
 use super::*;
+use crate::health::ask::LOOK_EVERY;
 use crate::health::testing::{Ports, Say, Server, check};
 
 /// A project whose looks are scripted: the last one is repeated.
@@ -108,10 +112,41 @@ fn steady(text: &str, port: u16) -> String {
     let text = text.replace(&port.to_string(), "PORT");
     let lines = text.lines().map(|line| match line.split_once(" failed after ") {
         Some((before, _)) => format!("{before} failed after TIME"),
-        None if line.starts_with("  tried") => "  tried     HISTORY".to_owned(),
+        None if line.starts_with("  tried") => counts_aside(line),
         None => line.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `9 × 500` as `N × 500`.
+fn counts_aside(line: &str) -> String {
+    let words = line.split(' ').collect::<Vec<_>>();
+    let is_count = |index: usize| matches!(words.get(index + 1), Some(&"×" | &"attempts:" | &"attempt:"));
+    let aside = words
+        .iter()
+        .enumerate()
+        .map(|(index, word)| if is_count(index) { "N" } else { word });
+    aside.collect::<Vec<_>>().join(" ")
+}
+
+/// Steps run on many hosts at once, as tasks of their own.
+#[test]
+fn a_proof_can_be_spawned() {
+    fn is_send<T: Send>(_: &T) {}
+    let (checks, project) = ([check("unicorn", "app", 1)], project(&[&[]]));
+    let identity = Identity {
+        path: String::new(),
+        json: None,
+        service: None,
+        port: 1,
+    };
+    let proof = Proof {
+        checks: &checks,
+        identity: &identity,
+        tag: "v2",
+        deadline: Duration::ZERO,
+    };
+    is_send(&check_host(&proof, &Ports, &project, &|_| {}));
 }
 
 #[tokio::test]
@@ -186,12 +221,26 @@ async fn an_app_that_hangs_is_told_apart_from_one_that_is_not_there() {
     let server = Server::http(|_: &str| Say::Nothing).await;
     let checks = [check("unicorn", "app", server.port())];
     let outcome = prove(&checks, server.port(), &project(&[&[container("app")]]), 1_000).await;
-    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), server.port()), @"");
+    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), server.port()), @r#"
+    web1 is not healthy: unicorn failed after TIME
+      expected  200 from GET /up, service app on port PORT
+      found     no answer from service app on port PORT within 300 ms
+      tried     N attempts: N × no answer in time
+      problem   service app on port PORT takes connections but hangs
+      cure      find what the app waits for (a database lock, an API, all workers busy); if the path is slow by nature, raise the check's timeout
+    "#);
 
     let nobody = Server::reserved().await;
     let checks = [check("unicorn", "app", nobody.port())];
     let outcome = prove(&checks, nobody.port(), &project(&[&[container("app")]]), 800).await;
-    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), nobody.port()), @"");
+    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), nobody.port()), @r#"
+    web1 is not healthy: unicorn failed after TIME
+      expected  200 from GET /up, service app on port PORT
+      found     connection refused by service app on port PORT
+      tried     N attempts: N × connection refused
+      problem   nothing listens: service app on port PORT
+      cure      if the app has booted, it listens on another port or only on 127.0.0.1: bind to 0.0.0.0, or correct the port in the inventory; if it still boots, raise start_timeout
+    "#);
 }
 
 #[tokio::test]
@@ -234,7 +283,18 @@ async fn a_crash_loop_gives_up_long_before_the_deadline() {
     let began = Instant::now();
     let outcome = prove(&checks, nobody.port(), &project, 60_000).await;
     assert!(began.elapsed() < Duration::from_secs(10));
-    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), nobody.port()), @"");
+    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), nobody.port()), @r#"
+    web1 is not healthy: service app failed after TIME
+      expected  a container that keeps running
+      found     restarted 2 times, last exit code 1
+      tried     N attempts: N × connection refused, N × restarting
+      problem   service app raised RuntimeError
+      seen in   service app: /app/config/initializers/bad.rb:2:in `<main>': no such feature (RuntimeError)
+      cure      correct it in the app; the stack trace is in the log below, and the old release keeps serving
+      the last lines of service app:
+        | I, boot
+        | /app/config/initializers/bad.rb:2:in `<main>': no such feature (RuntimeError)
+    "#);
 }
 
 #[tokio::test]
@@ -244,7 +304,14 @@ async fn the_old_release_is_refused_soon_and_by_name() {
     let began = Instant::now();
     let outcome = prove(&checks, server.port(), &project(&[&[container("app")]]), 60_000).await;
     assert!(began.elapsed() < Duration::from_secs(10));
-    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), server.port()), @"");
+    insta::assert_snapshot!(steady(&outcome.unhealthy().explain(), server.port()), @r#"
+    web1 is not healthy: release failed after TIME
+      expected  v2 from GET /version, service app on port PORT
+      found     answers v1, expected v2
+      tried     N attempts: N × release v1
+      problem   the host answers v1, expected v2: a stale image, or a wrong tag baked into the image
+      cure      check that the Compose file takes its image by ${DEPLOY_TAG}, and that the image's build writes that very tag to what the identity path answers
+    "#);
 }
 
 #[tokio::test]
@@ -293,7 +360,17 @@ async fn nginx_up_and_unicorn_down_blames_unicorn() {
         progress: Vec::new(),
     };
     let text = steady(&outcome.unhealthy().explain(), unicorn.port());
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    web1 is not healthy: unicorn failed after TIME
+      expected  200 from GET /up, service app on port PORT
+      found     connection refused by service app on port PORT
+      tried     N attempts: N × connection refused
+      problem   the database refuses connections at 10.0.0.9:5432
+      seen in   service app: PG::ConnectionBad: connection to server at "10.0.0.9", port 5432 failed: Connection refused
+      cure      start the database, or correct host and port in DATABASE_URL; 127.0.0.1 inside a container is the container itself
+      the last lines of service app:
+        | PG::ConnectionBad: connection to server at "10.0.0.9", port 5432 failed: Connection refused
+    "#);
 }
 
 #[tokio::test]
