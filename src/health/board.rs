@@ -170,6 +170,11 @@ impl<'a> Board<'a> {
         &self.lanes[index].history
     }
 
+    /// Whether the containers were ever seen.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.containers.is_some()
+    }
+
     /// The containers as last seen.
     pub(crate) fn containers(&self) -> &[Container] {
         self.containers.as_deref().unwrap_or_default()

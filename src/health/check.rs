@@ -18,6 +18,9 @@ use crate::compose::Container;
 use crate::inventory::{Check, Identity};
 use crate::remote::RemoteError;
 
+/// So many looks that fail in a row mean that nobody knows any more; fewer are a hiccup.
+const BLIND: usize = 3;
+
 /// Ended attempts that wait to be judged; more would mean a judge that hangs.
 const INBOX: usize = 64;
 
@@ -142,23 +145,26 @@ async fn judge(
         .iter()
         .filter_map(|probe| probe.place.service.as_deref())
         .collect();
-    let (mut watch, mut blind, mut line) = (Watch::default(), None, String::new());
+    let (mut watch, mut blind, mut line) = (Watch::default(), Vec::new(), String::new());
     loop {
         let news = tokio::select! {
             news = inbox.recv() => news,
             () = tokio::time::sleep_until(deadline) => None,
         };
         match news {
-            None => return End::Deadline(blind),
+            None => {
+                let unknown = !board.has_looked() || blind.len() >= BLIND;
+                return End::Deadline(blind.pop().filter(|_| unknown));
+            }
             Some(News::Attempt {
                 index,
                 target,
                 at,
                 result,
             }) => board.record(index, target, at, result),
-            Some(News::Look(Err(error))) => blind = Some(error),
+            Some(News::Look(Err(error))) => blind.push(error),
             Some(News::Look(Ok(containers))) => {
-                blind = None;
+                blind.clear();
                 let crash = watch.look(&containers, &needed);
                 board.seen(containers);
                 if let Some(crash) = crash {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 
 use super::text::{headline, human, tidy};
-use super::web::fetch;
+use super::web::{fetch, warm};
 use crate::inventory::Identity;
 
 /// A release's own word for who it is.
@@ -105,8 +105,9 @@ pub async fn ask(
     identity: &Identity,
     deadline: Duration,
 ) -> Result<Answer, IdentityError> {
-    let began = Instant::now();
     let whole = target(url, identity)?;
+    warm();
+    let began = Instant::now();
     let shown = whole.to_string();
     match tokio::time::timeout(deadline, fetch(whole, host_header)).await {
         Err(_) => Err(IdentityError::Silent { url: shown, deadline }),

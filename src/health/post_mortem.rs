@@ -76,9 +76,11 @@ impl PostMortem<'_> {
             ),
             None => {
                 let index = board.to_blame();
-                let found = board
-                    .last_fault(index)
-                    .map_or("no answer yet".to_owned(), Fault::to_string);
+                let found = match board.last_fault(index) {
+                    Some(fault) => fault.to_string(),
+                    None if board.has_looked() => "no answer yet".to_owned(),
+                    None => "nothing: the look at its containers has not ended".to_owned(),
+                };
                 (probes[index].name.to_owned(), probes[index].expected(), found)
             }
         };

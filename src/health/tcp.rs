@@ -221,7 +221,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, WaitError::Refused { attempts: 3, .. }),
+            matches!(error, WaitError::Refused { attempts: 2.., .. }),
             "{error:?}"
         );
         let text = error.to_string();

@@ -77,6 +77,12 @@ async fn pinned(url: &Url, host: &str) -> Result<(Client, Url), IdentityError> {
     Ok((client, asked))
 }
 
+/// Makes the shared client, if there is none yet. Reading the system's certificates takes longer than
+/// an answer, so this is done before a clock starts; what goes wrong is told by the request itself.
+pub(super) fn warm() {
+    let _ = shared();
+}
+
 fn shared() -> Result<&'static Client, reqwest::Error> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
