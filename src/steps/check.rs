@@ -1,34 +1,87 @@
 //! Proves each host of the cold pool: nginx and Unicorn apart, and the release's identity.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::context::{Context, host_name};
 use super::error::StepError;
-use crate::health::{Subject, prove};
+use crate::compose::{self, Container};
+use crate::health::{CheckError, Project, Proof, Tunnels, check_host};
 use crate::plan;
+use crate::remote::{RemoteError, Session};
 use crate::report::StepOutcome;
 
 pub(super) struct Check;
 
+/// Longest that one look at a host's containers or logs may take.
+const LOOK: Duration = Duration::from_secs(10);
+/// Last lines of a service's log that a failure shows.
+const LOG_LINES: u32 = 50;
+
 #[async_trait]
 impl super::Step for Check {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
-        let project = &cx.inventory.project(cx.to());
+        let checks = &cx.inventory.checks;
         cx.each(step, cx.target_hosts(), host_name, |host| async move {
             let session = cx.host(host);
-            let subject = Subject {
-                session: &session,
-                project,
-                checks: &cx.inventory.checks,
+            let proof = Proof {
+                checks,
                 identity: &cx.inventory.app.identity,
                 tag: &cx.plan.release.tag,
                 deadline: step.deadline(),
             };
-            match prove(subject, &|words| cx.progress(step, &host.name, words)).await {
-                Ok(words) => Ok((StepOutcome::Applied, Some(words))),
-                Err(unhealthy) => Err(StepError::failed(unhealthy.to_string().trim_end())),
+            let project = OnHost {
+                session: session.clone(),
+                project: cx.inventory.project(cx.to()),
+            };
+            let progress = |words| cx.progress(step, &host.name, words);
+            match check_host(&proof, &Tunnels::new(session), &project, &progress).await {
+                Ok(_) => {
+                    let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+                    let words = format!("{} healthy, answers as {}", names.join(" and "), proof.tag);
+                    Ok((StepOutcome::Applied, Some(words)))
+                }
+                Err(CheckError::Unhealthy(unhealthy)) => {
+                    Err(StepError::failed(unhealthy.explain().trim_end()))
+                }
+                Err(CheckError::Remote(error)) => Err(error.into()),
             }
         })
         .await
+    }
+}
+
+/// A Compose project on a host, looked at over SSH.
+struct OnHost {
+    session: Session,
+    project: String,
+}
+
+#[async_trait]
+impl Project for OnHost {
+    async fn containers(&self) -> Result<Vec<Container>, RemoteError> {
+        let output = self
+            .session
+            .read(&compose::containers(&self.project), LOOK)
+            .await?;
+        compose::parse_containers(&output).map_err(|problem| RemoteError::Refused {
+            server: self.session.name().to_owned(),
+            problem,
+        })
+    }
+
+    async fn logs(&self, service: &str) -> Result<Vec<String>, RemoteError> {
+        let output = self
+            .session
+            .read(&compose::logs(&self.project, Some(service), LOG_LINES), LOOK)
+            .await?;
+        // Every line names its service, which the message does already.
+        let prefix = format!("{service} | ");
+        Ok(output
+            .stdout
+            .lines()
+            .map(|line| line.strip_prefix(&prefix).unwrap_or(line).to_owned())
+            .collect())
     }
 }

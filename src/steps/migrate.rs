@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use super::context::{Context, host_name};
 use super::error::StepError;
 use crate::compose::Deployment;
-use crate::health::{diagnosis, tcp};
+use crate::health::Tunnels;
+use crate::health::tcp::{self, Speaks};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -28,13 +29,12 @@ impl super::Step for Migrate {
         };
         cx.each(step, std::slice::from_ref(first), host_name, |host| async move {
             let session = cx.host(host);
-            if let Some((address, port)) = database(cx, &settings.database_url)? {
+            if let Some((address, port, speaks)) = database(cx, &settings.database_url)? {
                 cx.progress(step, &host.name, format!("waits for {address}:{port}"));
-                tcp::wait_open(&session, &address, port, settings.wait)
+                let tunnels = Tunnels::new(session.clone());
+                tcp::wait_open(&tunnels, &address, port, speaks, settings.wait)
                     .await
-                    .map_err(|problem| {
-                        StepError::failed(format!("{}: the database: {problem}", host.name))
-                    })?;
+                    .map_err(|error| StepError::failed(format!("the database: {error}")))?;
             }
             cx.progress(step, &host.name, settings.command.join(" "));
             let deployment = Deployment {
@@ -79,15 +79,7 @@ fn failure(host: &str, command: &[String], timeout: Duration, output: &crate::re
         }
         code => format!("ended with exit code {code}"),
     };
-    let evidence = diagnosis::Evidence {
-        found: "",
-        logs: shown,
-        service: None,
-        web_is_up: false,
-    };
-    let cause = diagnosis::diagnose(&evidence).map_or(String::new(), |d| {
-        format!("\n  cause    {}\n  cure     {}", d.what, d.cure)
-    });
+    let cause = super::start::cause("migrate", shown);
     let log: String = shown.iter().map(|line| format!("\n    {line}")).collect();
     format!(
         "{host}: the migration `{}` {how}{cause}\n  its last lines:{log}",
@@ -96,7 +88,7 @@ fn failure(host: &str, command: &[String], timeout: Duration, output: &crate::re
 }
 
 /// Host and port in the env file's database URL, if it has one.
-fn database(cx: &Context, variable: &str) -> Result<Option<(String, u16)>, StepError> {
+fn database(cx: &Context, variable: &str) -> Result<Option<(String, u16, Speaks)>, StepError> {
     let Some(path) = &cx.inventory.app.env_file else {
         return Ok(None);
     };
@@ -106,34 +98,31 @@ fn database(cx: &Context, variable: &str) -> Result<Option<(String, u16)>, StepE
 }
 
 /// The address of a URL such as `postgres://user:secret@db:5432/shop` in an env file.
-fn address_in(env: &str, variable: &str) -> Option<(String, u16)> {
+fn address_in(env: &str, variable: &str) -> Option<(String, u16, Speaks)> {
     let value = env.lines().find_map(|line| {
         let (name, value) = line.trim_start_matches("export ").split_once('=')?;
         (name.trim() == variable).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
     })?;
     let url = reqwest::Url::parse(&value).ok()?;
-    let default = match url.scheme() {
-        "postgres" | "postgresql" | "postgis" => 5432,
-        "mysql" | "mysql2" | "trilogy" => 3306,
-        _ => return None,
-    };
+    let speaks = Speaks::of_scheme(url.scheme());
     let host = url.host_str().filter(|host| !host.is_empty())?;
-    Some((
-        host.trim_matches(['[', ']']).to_owned(),
-        url.port().unwrap_or(default),
-    ))
+    let port = url.port().or(speaks.default_port())?;
+    Some((host.trim_matches(['[', ']']).to_owned(), port, speaks))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::address_in;
+    use super::{Speaks, address_in};
 
     #[test]
     fn finds_the_database_in_an_env_file() {
         let env =
             "A=1\nDATABASE_URL='postgres://shop:p%40ss@10.0.0.9/shop?pool=5'\nOTHER=mysql2://db:3307/x\n";
-        assert_eq!(address_in(env, "DATABASE_URL"), Some(("10.0.0.9".into(), 5432)));
-        assert_eq!(address_in(env, "OTHER"), Some(("db".into(), 3307)));
+        assert_eq!(
+            address_in(env, "DATABASE_URL"),
+            Some(("10.0.0.9".into(), 5432, Speaks::Postgres))
+        );
+        assert_eq!(address_in(env, "OTHER"), Some(("db".into(), 3307, Speaks::Mysql)));
         assert_eq!(address_in(env, "A"), None);
         assert_eq!(
             address_in("DATABASE_URL=sqlite3:db/x.sqlite3", "DATABASE_URL"),

@@ -6,7 +6,7 @@ use super::context::{Context, host_name};
 use super::error::{End, StepError};
 use super::stage::name;
 use crate::compose::Deployment;
-use crate::health::diagnosis;
+use crate::health::diagnosis::{self, Evidence};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -39,15 +39,7 @@ impl super::Step for Start {
             }
             let said = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
             let lines: Vec<String> = said.lines().map(str::to_owned).collect();
-            let evidence = diagnosis::Evidence {
-                found: "",
-                logs: &lines,
-                service: None,
-                web_is_up: false,
-            };
-            let cause = diagnosis::diagnose(&evidence).map_or(String::new(), |d| {
-                format!("\n  cause    {}\n  cure     {}", d.what, d.cure)
-            });
+            let cause = cause("Compose", &lines);
             Err(StepError::failed(format!(
                 "{}: Compose could not start it{cause}\n{}",
                 host.name,
@@ -60,6 +52,20 @@ impl super::Step for Start {
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
         clean_up(cx, step).await
     }
+}
+
+/// What the last words of a command come from, as lines to add to a message; nothing where unknown.
+pub(super) fn cause(said_by: &str, lines: &[String]) -> String {
+    let logs = [(said_by.to_owned(), lines.to_vec())];
+    let facts = lines.join("\n");
+    let evidence = Evidence {
+        logs: &logs,
+        facts: &facts,
+        ..Evidence::default()
+    };
+    diagnosis::diagnose(&evidence).map_or(String::new(), |found| {
+        format!("\n  problem   {}\n  cure      {}", found.what, found.cure)
+    })
 }
 
 /// Takes what the run put into the cold pool away again, once every router was read as not using it.
