@@ -1,5 +1,15 @@
 //! What containers a project has on a host, and in which state.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::remote::{Output, Script};
+
+use super::Unreadable;
+use super::overlay::LABEL_RELEASE;
+use super::project::Project;
+
 /// One container of one project, as `docker inspect` tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
@@ -27,4 +37,135 @@ pub struct Container {
     pub release: Option<String>,
     /// What the engine says of its last failure to start, if anything.
     pub error: Option<String>,
+}
+
+/// Asks for the project's containers; those of `compose run` are not among them.
+pub fn containers(project: &Project) -> Script {
+    project.script(concat!(include_str!("inspect.sh"), "\nlist_containers\n"))
+}
+
+/// Reads the section that `list_containers` printed.
+///
+/// # Errors
+/// [`Unreadable`] when the script did not come to its end or a line is not what was asked for. A
+/// container that vanished while it was asked for is not among them.
+pub fn parse_containers(output: &Output) -> Result<Vec<Container>, Unreadable> {
+    let expected = "the containers of a project";
+    let (Some(text), Some(_)) = (output.section("containers"), output.section("end")) else {
+        return Err(Unreadable::new(expected, output));
+    };
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            serde_json::from_str::<Inspected>(line)
+                .map(Container::from)
+                .map_err(|_| Unreadable {
+                    expected,
+                    found: line.to_owned(),
+                })
+        })
+        .collect()
+}
+
+/// One line of inspect.sh.
+#[derive(Deserialize)]
+struct Inspected {
+    id: String,
+    name: String,
+    state: String,
+    exit_code: i64,
+    oom_killed: bool,
+    error: String,
+    restarts: u64,
+    labels: Option<BTreeMap<String, String>>,
+    networks: Option<BTreeMap<String, Network>>,
+    image_id: String,
+    image: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Network {
+    #[serde(rename = "IPAddress", default)]
+    ip_address: String,
+    #[serde(rename = "GlobalIPv6Address", default)]
+    ipv6_address: String,
+}
+
+impl From<Inspected> for Container {
+    fn from(raw: Inspected) -> Container {
+        let mut labels = raw.labels.unwrap_or_default();
+        let networks = raw.networks.unwrap_or_default();
+        let (v4, v6): (Vec<String>, Vec<String>) = networks
+            .into_values()
+            .map(|n| (n.ip_address, n.ipv6_address))
+            .unzip();
+        Container {
+            id: raw.id,
+            name: raw.name.trim_start_matches('/').to_owned(),
+            service: labels.remove("com.docker.compose.service").unwrap_or_default(),
+            state: raw.state,
+            exit_code: raw.exit_code,
+            restarts: raw.restarts,
+            oom_killed: raw.oom_killed,
+            // A container that does not run has none.
+            addresses: v4
+                .into_iter()
+                .chain(v6)
+                .filter(|address| !address.is_empty())
+                .collect(),
+            image_id: raw.image_id,
+            image: raw.image,
+            release: labels.remove(LABEL_RELEASE),
+            error: (!raw.error.is_empty()).then_some(raw.error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(lines: &str) -> Output {
+        Output {
+            code: 0,
+            stdout: format!("\n@@pm:containers\n{lines}\n@@pm:end\n"),
+            stderr: String::new(),
+        }
+    }
+
+    #[test]
+    fn reads_what_inspect_prints() {
+        let line = r#"{"id":"c1","name":"/shop-production-blue-web-1","state":"exited","exit_code":137,"oom_killed":true,"error":"","restarts":3,"labels":{"com.docker.compose.service":"web","pointsman.release":"v1-x"},"networks":{"a":{"IPAddress":"172.18.0.2","GlobalIPv6Address":""},"b":{"IPAddress":"","GlobalIPv6Address":"fd00::2"}},"image_id":"sha256:aa","image":"r/shop@sha256:bb"}"#;
+        let read = parse_containers(&output(&format!("{line}\n"))).expect("readable");
+        assert_eq!(
+            read,
+            [Container {
+                id: "c1".into(),
+                name: "shop-production-blue-web-1".into(),
+                service: "web".into(),
+                state: "exited".into(),
+                exit_code: 137,
+                restarts: 3,
+                oom_killed: true,
+                addresses: vec!["172.18.0.2".into(), "fd00::2".into()],
+                image_id: "sha256:aa".into(),
+                image: "r/shop@sha256:bb".into(),
+                release: Some("v1-x".into()),
+                error: None,
+            }]
+        );
+    }
+
+    #[test]
+    fn no_containers_is_an_answer_and_a_cut_one_is_not() {
+        assert_eq!(parse_containers(&output("")), Ok(Vec::new()));
+        let cut = Output {
+            code: 0,
+            stdout: "\n@@pm:containers\n".into(),
+            stderr: String::new(),
+        };
+        assert!(parse_containers(&cut).is_err());
+        assert!(parse_containers(&output("Error: No such object")).is_err());
+    }
 }
