@@ -18,6 +18,7 @@ pub mod overlay;
 pub mod project;
 pub mod prune;
 pub mod pull;
+pub mod registry;
 pub mod release;
 pub mod releases;
 pub mod stage;

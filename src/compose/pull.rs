@@ -7,10 +7,10 @@ use secrecy::ExposeSecret as _;
 use crate::inventory::Registry;
 use crate::remote::{Output, Script};
 
+use super::excerpt;
 use super::project::Project;
 use super::release::PinnedImage;
 use super::stage::{Bundle, stage_body, with_bundle};
-use super::{Unreadable, excerpt};
 
 pub use error::{PullError, PullFailure};
 
@@ -73,8 +73,7 @@ pub fn pulled(output: &Output) -> Result<Vec<Pulled>, PullError> {
         return Err(error);
     }
     let (Some(text), Some(_)) = (output.section("pulled"), output.section("end")) else {
-        let found = Unreadable::new("pulled images", output).found;
-        return Err(PullError::new("pulling", PullFailure::of(&found), found));
+        return Err(unreadable("pull", output));
     };
     Ok(text
         .lines()
@@ -84,6 +83,12 @@ pub fn pulled(output: &Output) -> Result<Vec<Pulled>, PullError> {
             was_present: how == "present",
         })
         .collect())
+}
+
+/// The script ended before it could say what failed.
+pub(super) fn unreadable(what: &str, output: &Output) -> PullError {
+    let said = excerpt(output);
+    PullError::new(what, PullFailure::of(&said), said)
 }
 
 /// What the section `failed` tells.
