@@ -1,13 +1,10 @@
 //! What containers a project has on a host, and in which state.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use crate::remote::{Output, Script};
 
 use super::Unreadable;
-use super::overlay::LABEL_RELEASE;
 use super::project::Project;
 
 /// One container of one project, as `docker inspect` tells it.
@@ -77,46 +74,32 @@ struct Inspected {
     oom_killed: bool,
     error: String,
     restarts: u64,
-    labels: Option<BTreeMap<String, String>>,
-    networks: Option<BTreeMap<String, Network>>,
+    service: Option<String>,
+    release: Option<String>,
+    addresses: Vec<String>,
     image_id: String,
     image: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Network {
-    #[serde(rename = "IPAddress", default)]
-    ip_address: String,
-    #[serde(rename = "GlobalIPv6Address", default)]
-    ipv6_address: String,
-}
-
 impl From<Inspected> for Container {
     fn from(raw: Inspected) -> Container {
-        let mut labels = raw.labels.unwrap_or_default();
-        let networks = raw.networks.unwrap_or_default();
-        let (v4, v6): (Vec<String>, Vec<String>) = networks
-            .into_values()
-            .map(|n| (n.ip_address, n.ipv6_address))
-            .unzip();
         Container {
             id: raw.id,
             name: raw.name.trim_start_matches('/').to_owned(),
-            service: labels.remove("com.docker.compose.service").unwrap_or_default(),
+            service: raw.service.unwrap_or_default(),
             state: raw.state,
             exit_code: raw.exit_code,
             restarts: raw.restarts,
             oom_killed: raw.oom_killed,
             // A container that does not run has none.
-            addresses: v4
+            addresses: raw
+                .addresses
                 .into_iter()
-                .chain(v6)
                 .filter(|address| !address.is_empty())
                 .collect(),
             image_id: raw.image_id,
             image: raw.image,
-            release: labels.remove(LABEL_RELEASE),
+            release: raw.release.filter(|release| !release.is_empty()),
             error: (!raw.error.is_empty()).then_some(raw.error),
         }
     }
@@ -136,7 +119,7 @@ mod tests {
 
     #[test]
     fn reads_what_inspect_prints() {
-        let line = r#"{"id":"c1","name":"/shop-production-blue-web-1","state":"exited","exit_code":137,"oom_killed":true,"error":"","restarts":3,"labels":{"com.docker.compose.service":"web","pointsman.release":"v1-x"},"networks":{"a":{"IPAddress":"172.18.0.2","GlobalIPv6Address":""},"b":{"IPAddress":"","GlobalIPv6Address":"fd00::2"}},"image_id":"sha256:aa","image":"r/shop@sha256:bb"}"#;
+        let line = r#"{"id":"c1","name":"/shop-production-blue-web-1","state":"exited","exit_code":137,"oom_killed":true,"error":"","restarts":3,"service":"web","release":"v1-x","addresses":["172.18.0.2","","","fd00::2",""],"image_id":"sha256:aa","image":"r/shop@sha256:bb"}"#;
         let read = parse_containers(&output(&format!("{line}\n"))).expect("readable");
         assert_eq!(
             read,

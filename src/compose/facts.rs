@@ -113,14 +113,11 @@ impl HostFacts {
         let tools: BTreeSet<&str> = tools.split_whitespace().collect();
         let everyone = part("containers").map(containers).unwrap_or_default();
         let listeners = ports::listeners(part("listeners").unwrap_or_default(), &everyone, ports);
-        let compose = |call, name: &str, code: &str| {
-            (part(code)?.trim() == "0").then(|| Compose::read(call, part(name)?))?
-        };
+        let compose = |call, name: &str| Compose::read(call, part(name)?);
         Ok(HostFacts {
             client: part("client").and_then(client_version),
             engine: engine(output),
-            compose: compose(Call::Plugin, "plugin", "plugin-code")
-                .or_else(|| compose(Call::Standalone, "standalone", "standalone-code")),
+            compose: compose(Call::Plugin, "plugin").or_else(|| compose(Call::Standalone, "standalone")),
             docker_space: part("root").and_then(Space::read),
             state_space: part("state").and_then(Space::read),
             clock: part("clock").and_then(|text| text.trim().parse().ok()),

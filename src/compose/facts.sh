@@ -70,7 +70,10 @@ if ask engine docker version --format 'pm:{{.Server.Version}} {{.Server.Arch}}';
   if [ -n "$pm_root" ]; then space root "$pm_root"; fi
   ask containers docker ps -a --no-trunc --format 'pm:{{.ID}}	{{.Names}}	{{.State}}	{{.Label "com.docker.compose.project"}}	{{.Label "com.docker.compose.service"}}	{{.Label "pointsman.app"}}	{{.Label "pointsman.env"}}	{{.Label "pointsman.release"}}	{{.Ports}}'
 fi
-ask plugin docker compose version --short
-if command -v docker-compose >/dev/null 2>&1; then ask standalone docker-compose version --short; fi
+# Without standard error: a docker that does not know the plugin prints its whole help there.
+section plugin
+bounded docker compose version --short 2>/dev/null
+section standalone
+command -v docker-compose >/dev/null 2>&1 && bounded docker-compose version --short 2>/dev/null
 section end
 exit 0

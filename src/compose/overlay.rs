@@ -90,6 +90,7 @@ mod tests {
             service: service.into(),
             reference: format!("10.0.0.5:5000/{service}:v1"),
             digest: "sha256:0f".into(),
+            size: 0,
         }
     }
 

@@ -15,6 +15,9 @@ pub struct PinnedImage {
     pub reference: String,
     /// `sha256:...` of the manifest, or of the index when the tag is one.
     pub digest: String,
+    /// Bytes of its compressed layers; 0 where the registry did not say.
+    #[serde(default)]
+    pub size: u64,
 }
 
 impl PinnedImage {
@@ -129,6 +132,7 @@ mod tests {
             service: "app".into(),
             reference: reference.into(),
             digest: "sha256:00".into(),
+            size: 0,
         };
         for (reference, pinned) in [
             ("shop:v1", "shop@sha256:00"),

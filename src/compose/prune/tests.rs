@@ -9,6 +9,7 @@ fn release(pool: Pool, n: u32) -> Release {
         service: name.into(),
         reference: format!("r/{name}:v{n}"),
         digest,
+        size: 0,
     };
     Release {
         id: format!("v{n}-x"),

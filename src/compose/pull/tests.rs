@@ -24,6 +24,7 @@ fn image(name: &str) -> PinnedImage {
         service: name.into(),
         reference: format!("r:5000/{name}:v1"),
         digest: "sha256:0f".into(),
+        size: 0,
     }
 }
 

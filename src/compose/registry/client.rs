@@ -1,28 +1,23 @@
 //! Requests to one registry: login, patience, and words for whatever comes back.
 
-use std::error::Error as _;
-use std::time::Duration;
+use std::path::Path;
 
 use http::StatusCode;
 use http::header::{ACCEPT as ACCEPT_HEADER, RETRY_AFTER};
 use jiff::Timestamp;
 use reqwest::{Response, Url};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::auth::{Authorization, Challenge, Token};
+use super::build::{broken_ca, builder, cause, unreachable};
 use super::error::RegistryError;
 use super::manifest::{ACCEPT, Manifest, architecture};
 use super::patience::{Patience, retry_after};
 use super::reference::{Digest, Reference, api_host, canonical};
+use super::talk::{Answer, Login, Talk, checked_digest, same_digest};
 use crate::inventory::Registry;
 
-/// Longest that a connect may take: registries are near, or down.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Longest that one answer may take; manifests are small.
-const ANSWER: Duration = Duration::from_secs(20);
-/// The largest manifest that registries must take; whatever is larger is something else.
-const LARGEST: usize = 4 << 20;
 /// How many tags are shown when one is missing.
 const SHOWN: usize = 5;
 
@@ -37,34 +32,24 @@ pub enum Ping {
     NeedsLogin,
 }
 
+/// What a tag names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What every server pulls.
+    pub digest: Digest,
+    /// Bytes of the compressed layers; of the largest, where several architectures were asked for.
+    /// 0 where none was asked for and the tag is an index.
+    pub size: u64,
+}
+
 /// A client of the registry API, with the inventory's login for its own registry and none for others.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// Leads to the registry itself; token servers are elsewhere, and are asked directly.
+    tunnelled: Option<reqwest::Client>,
     login: Option<Login>,
     pub(super) patience: Patience,
-}
-
-#[derive(Debug, Clone)]
-struct Login {
-    server: String,
-    username: String,
-    password: SecretString,
-}
-
-/// A conversation about one repository (or none): where, for what, and with which authorization.
-struct Talk<'a> {
-    base: Url,
-    server: &'a str,
-    scope: Option<String>,
-    login: Option<&'a Login>,
-    authorization: Authorization,
-}
-
-/// A good answer, read whole.
-struct Answer {
-    headers: http::HeaderMap,
-    body: Vec<u8>,
 }
 
 impl Client {
@@ -73,30 +58,10 @@ impl Client {
     /// # Errors
     /// [`RegistryError::Ca`] when the CA's file is not there or is no PEM certificate.
     pub fn new(registry: Option<&Registry>) -> Result<Client, RegistryError> {
-        // Fails when somebody else in the process was first, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .user_agent(concat!("pointsman/", env!("CARGO_PKG_VERSION")));
-        let mut ca_path = String::new();
-        if let Some(path) = registry.and_then(|r| r.ca.as_ref()) {
-            ca_path = path.to_string();
-            let broken = |problem: String| RegistryError::Ca {
-                path: path.to_string(),
-                problem,
-            };
-            let pem = std::fs::read(path).map_err(|e| broken(e.to_string()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| broken(cause(&e)))?;
-            if certificates.is_empty() {
-                return Err(broken("expected a certificate in PEM, found none".to_owned()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(|e| RegistryError::Ca {
-            path: ca_path,
-            problem: cause(&e),
-        })?;
+        let ca = registry.and_then(|r| r.ca.as_ref());
+        let http = builder(ca)?
+            .build()
+            .map_err(|error| broken_ca(ca, cause(&error)))?;
         let login = registry.and_then(|r| {
             Some(Login {
                 server: canonical(&r.server).to_owned(),
@@ -106,33 +71,57 @@ impl Client {
         });
         Ok(Client {
             http,
+            tunnelled: None,
             login,
             patience: Patience::default(),
         })
     }
 
-    /// The digest that the tag names now. Each of `archs` must be among the image's.
+    /// The same, through a local socket that leads to the registry's port: for registries that only
+    /// the servers reach. The certificate is still that of the registry's own name.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn through(registry: Option<&Registry>, socket: &Path) -> Result<Client, RegistryError> {
+        let ca = registry.and_then(|r| r.ca.as_ref());
+        let built = builder(ca)?.unix_socket(socket).build();
+        let tunnelled = built.map_err(|error| broken_ca(ca, cause(&error)))?;
+        Ok(Client {
+            tunnelled: Some(tunnelled),
+            ..Client::new(registry)?
+        })
+    }
+
+    /// What the tag names now. Each of `archs` must be among the image's architectures.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn resolve(&self, image: &Reference, archs: &[&str]) -> Result<Digest, RegistryError> {
+    pub async fn resolve(&self, image: &Reference, archs: &[&str]) -> Result<Resolved, RegistryError> {
         let scope = format!("repository:{}:pull", image.repository);
         let mut talk = self.talk(&image.host, Some(scope))?;
-        let path = format!("v2/{}/manifests/{}", image.repository, image.version());
-        let answer = match self.get(&mut talk, &path, ACCEPT).await {
+        let answer = match self.manifest(&mut talk, image, image.version()).await {
             Err(RegistryError::NoTag { .. }) => return Err(self.no_tag(&mut talk, image).await),
             other => other?,
         };
         let digest = checked_digest(&talk, image, &answer)?;
-        let found = match Manifest::read(&answer.body) {
-            Some(Manifest::Index(archs)) => archs,
-            Some(Manifest::Image { .. }) if archs.is_empty() => Vec::new(),
-            Some(Manifest::Image { config }) => {
+        let (found, size) = match talk.read(&answer)? {
+            Manifest::Index(images) => {
+                let mut size = 0;
+                for digest in archs.iter().filter_map(|arch| images.get(*arch)) {
+                    let answer = self.manifest(&mut talk, image, digest).await?;
+                    same_digest(&talk, digest, &Digest::of(&answer.body))?;
+                    if let Manifest::Image { size: this, .. } = talk.read(&answer)? {
+                        size = size.max(this);
+                    }
+                }
+                (images.into_keys().collect(), size)
+            }
+            Manifest::Image { size, .. } if archs.is_empty() => (Vec::new(), size),
+            Manifest::Image { config, size } => {
                 let path = format!("v2/{}/blobs/{config}", image.repository);
                 let blob = self.get(&mut talk, &path, "*/*").await?;
-                architecture(&blob.body).into_iter().collect()
+                (architecture(&blob.body).into_iter().collect(), size)
             }
-            None => return Err(talk.strange("a manifest of an unknown kind")),
         };
         match archs
             .iter()
@@ -143,8 +132,18 @@ impl Client {
                 wanted: (*wanted).to_owned(),
                 found,
             }),
-            None => Ok(digest),
+            None => Ok(Resolved { digest, size }),
         }
+    }
+
+    async fn manifest(
+        &self,
+        talk: &mut Talk<'_>,
+        image: &Reference,
+        version: &str,
+    ) -> Result<Answer, RegistryError> {
+        let path = format!("v2/{}/manifests/{version}", image.repository);
+        self.get(talk, &path, ACCEPT).await
     }
 
     /// Whether the registry `server` answers, and takes the inventory's login.
@@ -188,7 +187,8 @@ impl Client {
             let url = talk.base.join(path).map_err(|e| talk.strange(&e.to_string()))?;
             let plain = talk.may_be_plain();
             let request = || {
-                let request = self.http.get(url.clone()).header(ACCEPT_HEADER, accept);
+                let http = self.tunnelled.as_ref().unwrap_or(&self.http);
+                let request = http.get(url.clone()).header(ACCEPT_HEADER, accept);
                 match (&talk.authorization, talk.login) {
                     (Authorization::Bearer(token), _) => request.bearer_auth(token.expose_secret()),
                     (Authorization::Basic, Some(login)) => {
@@ -233,8 +233,11 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
+        let here = url.host_str() == talk.base.host_str()
+            && url.port_or_known_default() == talk.base.port_or_known_default();
+        let http = self.tunnelled.as_ref().filter(|_| here).unwrap_or(&self.http);
         let request = || {
-            let request = self.http.get(url.clone());
+            let request = http.get(url.clone());
             match talk.login {
                 Some(login) => request.basic_auth(&login.username, Some(login.password.expose_secret())),
                 None => request,
@@ -320,129 +323,6 @@ impl Client {
     }
 }
 
-impl Talk<'_> {
-    /// Turns an answer's status into words.
-    async fn judge(&self, status: StatusCode, response: Response) -> Result<Answer, RegistryError> {
-        let headers = response.headers().clone();
-        let body = self.whole(response).await?;
-        let said = Problems::read(&body);
-        match status {
-            StatusCode::OK => Ok(Answer { headers, body }),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unauthorized(match said.message {
-                Some(message) => format!("{status}, {message}"),
-                None => status.to_string(),
-            })),
-            StatusCode::NOT_FOUND if said.code.as_deref() == Some("NAME_UNKNOWN") => {
-                Err(RegistryError::NoRepository {
-                    server: self.server.to_owned(),
-                    repository: self.repository().to_owned(),
-                })
-            }
-            StatusCode::NOT_FOUND if self.scope.is_some() => Err(RegistryError::NoTag {
-                image: self.repository().to_owned(),
-                tag: String::new(),
-                tags: Vec::new(),
-            }),
-            _ => Err(self.strange(&match said.message {
-                Some(message) => format!("{status}, {message}"),
-                None => status.to_string(),
-            })),
-        }
-    }
-
-    /// The whole body, unless it cannot be what was asked for.
-    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, RegistryError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(self.server, &e))? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(self.strange("more than 4 MiB where a manifest should be"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn repository(&self) -> &str {
-        let scope = self.scope.as_deref().unwrap_or_default();
-        scope.trim_start_matches("repository:").trim_end_matches(":pull")
-    }
-
-    /// Whether plain HTTP may be tried: only on this machine, as docker does.
-    fn may_be_plain(&self) -> bool {
-        self.base.scheme() == "https"
-            && match self.base.host_str() {
-                Some("localhost" | "[::1]") => true,
-                Some(host) => host
-                    .parse::<std::net::Ipv4Addr>()
-                    .is_ok_and(|ip| ip.is_loopback()),
-                None => false,
-            }
-    }
-
-    fn unauthorized(&self, status: String) -> RegistryError {
-        RegistryError::Unauthorized {
-            server: self.server.to_owned(),
-            username: self.login.map(|login| login.username.clone()),
-            status,
-        }
-    }
-
-    fn strange(&self, what: &str) -> RegistryError {
-        RegistryError::Answer {
-            server: self.server.to_owned(),
-            what: what.to_owned(),
-        }
-    }
-}
-
-/// A registry's own words: `{"errors":[{"code":"NAME_UNKNOWN","message":"..."}]}`.
-#[derive(Default)]
-struct Problems {
-    code: Option<String>,
-    message: Option<String>,
-}
-
-impl Problems {
-    fn read(body: &[u8]) -> Problems {
-        #[derive(Deserialize)]
-        struct Raw {
-            errors: Vec<Problem>,
-        }
-        #[derive(Deserialize)]
-        struct Problem {
-            code: Option<String>,
-            message: Option<String>,
-        }
-        let first = serde_json::from_slice::<Raw>(body)
-            .ok()
-            .and_then(|raw| raw.errors.into_iter().next());
-        first.map_or_else(Problems::default, |problem| Problems {
-            code: problem.code,
-            message: problem.message.filter(|m| !m.is_empty()),
-        })
-    }
-}
-
-/// The digest of what came; it must be the one that was asked for, and the one that the registry says.
-fn checked_digest(talk: &Talk<'_>, image: &Reference, answer: &Answer) -> Result<Digest, RegistryError> {
-    let found = Digest::of(&answer.body);
-    let promised = answer
-        .headers
-        .get("docker-content-digest")
-        .and_then(|value| value.to_str().ok())
-        // Another algorithm's digest cannot be compared, and ours is as good.
-        .filter(|digest| digest.starts_with("sha256:"));
-    let expected = image.digest.as_ref().map(Digest::as_str).or(promised);
-    match expected {
-        Some(expected) if expected != found.as_str() => Err(RegistryError::Digest {
-            server: talk.server.to_owned(),
-            expected: expected.to_owned(),
-            found,
-        }),
-        _ => Ok(found),
-    }
-}
-
 /// Whether waiting may help.
 fn is_busy(status: StatusCode) -> bool {
     matches!(
@@ -452,30 +332,4 @@ fn is_busy(status: StatusCode) -> bool {
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     )
-}
-
-fn unreachable(server: &str, error: &reqwest::Error) -> RegistryError {
-    let server = server.to_owned();
-    let problem = cause(error);
-    if error.is_timeout() {
-        let problem = format!("no answer within {} s", ANSWER.as_secs());
-        RegistryError::Unreachable { server, problem }
-    } else if problem.to_ascii_lowercase().contains("certificate") {
-        RegistryError::Certificate { server, problem }
-    } else {
-        RegistryError::Unreachable { server, problem }
-    }
-}
-
-/// The innermost cause: what wraps it repeats the URL and says no more.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(inner) = innermost.source() {
-        innermost = inner;
-    }
-    if error.source().is_none() {
-        error.to_string()
-    } else {
-        innermost.to_string()
-    }
 }

@@ -1,5 +1,7 @@
 //! Manifests and indexes, as far as a deploy must understand them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// What is accepted: OCI's and Docker's index and manifest.
@@ -11,12 +13,14 @@ application/vnd.docker.distribution.manifest.v2+json";
 /// What a tag names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Manifest {
-    /// One image for each of these architectures.
-    Index(Vec<String>),
+    /// One image for each of these architectures, with the digest of its manifest.
+    Index(BTreeMap<String, String>),
     /// One image; its architecture stands in the blob of this digest.
     Image {
         /// Digest of the configuration.
         config: String,
+        /// Bytes of the compressed layers.
+        size: u64,
     },
 }
 
@@ -24,10 +28,20 @@ pub(super) enum Manifest {
 struct Raw {
     manifests: Option<Vec<Entry>>,
     config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(default)]
+    size: u64,
 }
 
 #[derive(Deserialize)]
 struct Entry {
+    #[serde(default)]
+    digest: String,
     platform: Option<Platform>,
 }
 
@@ -48,19 +62,22 @@ impl Manifest {
         let raw: Raw = serde_json::from_slice(body).ok()?;
         match (raw.manifests, raw.config) {
             (Some(entries), _) => {
-                let mut archs: Vec<String> = entries
+                let archs = entries
                     .into_iter()
-                    .filter_map(|entry| entry.platform)
+                    .filter_map(|entry| Some((entry.platform?, entry.digest)))
                     // Attestations stand among them as unknown/unknown.
-                    .filter(|platform| platform.os == "linux")
-                    .map(|platform| platform.architecture)
+                    .filter(|(platform, _)| platform.os == "linux")
+                    .map(|(platform, digest)| (platform.architecture, digest))
                     .collect();
-                archs.sort();
-                archs.dedup();
                 Some(Manifest::Index(archs))
             }
             (None, Some(config)) => Some(Manifest::Image {
                 config: config.digest,
+                size: raw
+                    .layers
+                    .iter()
+                    .map(|layer| layer.size)
+                    .fold(0, u64::saturating_add),
             }),
             (None, None) => None,
         }
@@ -84,10 +101,13 @@ mod tests {
 
     #[test]
     fn an_index_tells_its_architectures_without_attestations() {
-        let body = br#"{"manifests":[{"platform":{"architecture":"arm64","os":"linux","variant":"v8"}},{"platform":{"architecture":"amd64","os":"linux"}},{"platform":{"architecture":"unknown","os":"unknown"}},{"platform":{"architecture":"amd64","os":"windows"}}]}"#;
+        let body = br#"{"manifests":[{"digest":"sha256:a","platform":{"architecture":"arm64","os":"linux","variant":"v8"}},{"digest":"sha256:b","platform":{"architecture":"amd64","os":"linux"}},{"platform":{"architecture":"unknown","os":"unknown"}},{"platform":{"architecture":"amd64","os":"windows"}}]}"#;
         assert_eq!(
             Manifest::read(body),
-            Some(Manifest::Index(vec!["amd64".into(), "arm64".into()]))
+            Some(Manifest::Index(BTreeMap::from([
+                ("amd64".into(), "sha256:b".into()),
+                ("arm64".into(), "sha256:a".into()),
+            ])))
         );
     }
 

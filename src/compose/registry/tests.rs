@@ -10,10 +10,17 @@ use super::*;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// The manifest of one architecture, with layers of so many bytes in all.
+fn image(size: u64) -> Vec<u8> {
+    json!({"config": {"digest": "sha256:cc"}, "layers": [{"size": 10}, {"size": size - 10}]})
+        .to_string()
+        .into_bytes()
+}
+
 fn index() -> Vec<u8> {
     json!({"manifests": [
-        {"platform": {"architecture": "amd64", "os": "linux"}},
-        {"platform": {"architecture": "arm64", "os": "linux"}},
+        {"digest": Digest::of(&image(100)).as_str(), "platform": {"architecture": "amd64", "os": "linux"}},
+        {"digest": Digest::of(&image(250)).as_str(), "platform": {"architecture": "arm64", "os": "linux"}},
     ]})
     .to_string()
     .into_bytes()
@@ -25,6 +32,13 @@ fn good() -> ResponseTemplate {
         .set_body_raw(index(), INDEX)
 }
 
+fn resolved(size: u64) -> Resolved {
+    Resolved {
+        digest: Digest::of(&index()),
+        size,
+    }
+}
+
 /// An open registry whose tag v1 answers so.
 async fn registry(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
@@ -33,7 +47,19 @@ async fn registry(answer: ResponseTemplate) -> MockServer {
         .respond_with(answer)
         .mount(&server)
         .await;
+    images(&server).await;
     server
+}
+
+/// The manifests that the index lists.
+async fn images(server: &MockServer) {
+    for size in [100, 250] {
+        let body = image(size);
+        Mock::given(path(format!("/v2/shop/manifests/{}", Digest::of(&body))))
+            .respond_with(ResponseTemplate::new(200).set_body_bytes(body))
+            .mount(server)
+            .await;
+    }
 }
 
 fn login(server: &str) -> inventory::Registry {
@@ -51,7 +77,7 @@ async fn ask(
     image: &str,
     login: Option<&inventory::Registry>,
     archs: &[&str],
-) -> Result<Digest, RegistryError> {
+) -> Result<Resolved, RegistryError> {
     let mut client = Client::new(login)?;
     client.patience = Patience {
         first: Duration::from_millis(1),
@@ -69,10 +95,11 @@ async fn requests(server: &MockServer) -> Vec<Request> {
 #[tokio::test]
 async fn an_open_registry_tells_the_digest() {
     let server = registry(good()).await;
-    let digest = ask(&server, "shop:v1", None, &["amd64", "arm64"])
-        .await
-        .expect("resolved");
-    assert_eq!(digest, Digest::of(&index()));
+    assert_eq!(ask(&server, "shop:v1", None, &["amd64"]).await, Ok(resolved(100)));
+    assert_eq!(
+        ask(&server, "shop:v1", None, &["amd64", "arm64"]).await,
+        Ok(resolved(250))
+    );
     let accept = requests(&server).await[0].headers["accept"]
         .to_str()
         .expect("text")
@@ -90,7 +117,7 @@ async fn an_open_registry_tells_the_digest() {
 #[tokio::test]
 async fn a_registry_that_promises_no_digest_is_computed() {
     let server = registry(ResponseTemplate::new(200).set_body_raw(index(), INDEX)).await;
-    assert_eq!(ask(&server, "shop:v1", None, &[]).await, Ok(Digest::of(&index())));
+    assert_eq!(ask(&server, "shop:v1", None, &[]).await, Ok(resolved(0)));
 }
 
 #[tokio::test]
@@ -103,6 +130,45 @@ async fn a_manifest_of_another_digest_is_refused() {
         matches!(&error, RegistryError::Digest { expected, found, .. } if expected == promised.as_str() && *found == Digest::of(&index())),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_listed_manifest_that_was_tampered_with_is_refused() {
+    let server = MockServer::start().await;
+    let listed = Digest::of(&image(100));
+    Mock::given(path(format!("/v2/shop/manifests/{listed}")))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(image(99)))
+        .mount(&server)
+        .await;
+    Mock::given(path("/v2/shop/manifests/v1"))
+        .respond_with(good())
+        .mount(&server)
+        .await;
+    let error = ask(&server, "shop:v1", None, &["amd64"])
+        .await
+        .expect_err("refused");
+    assert!(matches!(error, RegistryError::Digest { expected, .. } if expected == listed.as_str()));
+}
+
+#[tokio::test]
+async fn a_registry_that_only_a_server_reaches_is_asked_through_its_tunnel() {
+    let server = registry(good()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&socket).expect("bound");
+    let target = *server.address();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let Ok(mut far) = tokio::net::TcpStream::connect(target).await else {
+                return;
+            };
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    let client = Client::through(None, &socket).expect("a client");
+    // Nobody listens on port 1 of this machine: only the socket leads there.
+    let image = "localhost:1/shop:v1".parse().expect("a name");
+    assert_eq!(client.resolve(&image, &["amd64"]).await, Ok(resolved(100)));
 }
 
 #[tokio::test]
@@ -121,8 +187,8 @@ async fn an_architecture_that_is_not_built_is_named() {
 
 #[tokio::test]
 async fn the_architecture_of_a_single_image_stands_in_its_configuration() {
-    let body = json!({"config": {"digest": "sha256:cc"}, "layers": []}).to_string();
-    let server = registry(ResponseTemplate::new(200).set_body_string(&body)).await;
+    let body = image(70);
+    let server = registry(ResponseTemplate::new(200).set_body_bytes(body.clone())).await;
     Mock::given(path("/v2/shop/blobs/sha256:cc"))
         .respond_with(
             ResponseTemplate::new(200).set_body_json(json!({"architecture": "arm64", "os": "linux"})),
@@ -131,7 +197,10 @@ async fn the_architecture_of_a_single_image_stands_in_its_configuration() {
         .await;
     assert_eq!(
         ask(&server, "shop:v1", None, &["arm64"]).await,
-        Ok(Digest::of(body.as_bytes()))
+        Ok(Resolved {
+            digest: Digest::of(&body),
+            size: 70
+        })
     );
     let error = ask(&server, "shop:v1", None, &["amd64"])
         .await
@@ -152,7 +221,7 @@ async fn name_and_password_where_they_are_asked_for() {
         .mount(&server)
         .await;
     let own = login(&server.address().to_string());
-    assert!(ask(&server, "shop:v1", Some(&own), &["amd64"]).await.is_ok());
+    assert!(ask(&server, "shop:v1", Some(&own), &[]).await.is_ok());
 
     let nobody = ask(&server, "shop:v1", None, &[]).await.expect_err("refused");
     assert!(matches!(
@@ -210,7 +279,7 @@ async fn a_token_is_fetched_for_this_repository_only() {
     for body in [json!({"token": "t0k3n"}), json!({"access_token": "t0k3n"})] {
         let server = token_registry(ResponseTemplate::new(200).set_body_json(body)).await;
         let own = login(&server.address().to_string());
-        assert!(ask(&server, "shop:v1", Some(&own), &["amd64"]).await.is_ok());
+        assert!(ask(&server, "shop:v1", Some(&own), &[]).await.is_ok());
         let all = requests(&server).await;
         let fetched = all.iter().find(|r| r.url.path() == "/token").expect("fetched");
         assert_eq!(
@@ -320,7 +389,7 @@ async fn a_busy_registry_is_waited_for_as_long_as_it_asks() {
             .mount(&server)
             .await;
         let begun = std::time::Instant::now();
-        assert!(ask(&server, "shop:v1", None, &["amd64"]).await.is_ok());
+        assert!(ask(&server, "shop:v1", None, &[]).await.is_ok());
         assert!(begun.elapsed() >= Duration::from_secs(1), "it came back too soon");
     }
 }

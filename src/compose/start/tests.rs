@@ -30,7 +30,7 @@ case "$1" in
     case "$*" in *--help) echo '      --pull string   Pull image before running' ;;
     *) printf '%s\n' "$*" >"${{0%/*}}/up"; {compose} ;; esac ;;
   ps) case $* in *-aq*) echo c1 ;; *) echo 'shop-web-1 shop/production'; {strangers} ;; esac ;;
-  inspect) echo '{{"id":"c1","name":"/x","state":"running","exit_code":0,"oom_killed":false,"error":"","restarts":0,"labels":{{"com.docker.compose.service":"web","pointsman.release":"v2-x"}},"networks":null,"image_id":"i","image":"j"}}' ;;
+  inspect) echo '{{"id":"c1","name":"/x","state":"running","exit_code":0,"oom_killed":false,"error":"","restarts":0,"service":"web","release":"v2-x","addresses":[""],"image_id":"i","image":"j"}}' ;;
 esac"#
     )
 }
