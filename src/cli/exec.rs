@@ -20,7 +20,7 @@ pub(super) async fn run(app: &App, args: &Exec) -> Outcome {
     } else {
         &picked.hosts[..]
     };
-    let script = compose::exec(&picked.project, &args.service, &args.command);
+    let script = compose::exec::exec(&picked.project, &args.service, args.command.iter().cloned());
     let deadline = Duration::from_secs(args.timeout);
     let outputs = join_all(hosts.iter().map(|host| {
         let (sessions, script) = (&picked.sessions, &script);

@@ -18,7 +18,7 @@ pub(super) async fn run(app: &App, args: &Logs) -> Outcome {
         Ok(picked) => picked,
         Err(outcome) => return outcome,
     };
-    let script = compose::logs(&picked.project, args.service.as_deref(), args.lines);
+    let script = compose::logs::logs(&picked.project, args.service.as_deref(), args.lines);
     let outputs = join_all(picked.hosts.iter().map(|host| {
         let (sessions, script) = (&picked.sessions, &script);
         async move { (host, sessions.session(&host.server()).read(script, READ).await) }

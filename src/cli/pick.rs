@@ -2,6 +2,7 @@
 
 use super::context::App;
 use super::outcome::Outcome;
+use crate::compose::Project;
 use crate::inventory::{Host, Pool};
 use crate::observe::{self, Hot};
 use crate::remote::Sessions;
@@ -12,7 +13,7 @@ use crate::switch::connector_for;
 pub(super) struct Picked {
     pub(super) sessions: Sessions,
     pub(super) hosts: Vec<Host>,
-    pub(super) project: String,
+    pub(super) project: Project,
 }
 
 /// The hosts that the arguments name.

@@ -1,8 +1,11 @@
-//! What containers a project has on a host, in which state; their logs; commands in them.
+//! What containers a project has on a host, and in which state.
 
 use serde::Deserialize;
 
 use crate::remote::{Output, Script};
+
+use super::Unreadable;
+use super::project::Project;
 
 /// One container of one project, as `docker inspect` tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,129 +36,119 @@ pub struct Container {
     pub error: Option<String>,
 }
 
-/// Lists a project's containers with all that `docker inspect` says.
-pub fn containers(project: &str) -> Script {
-    Script::new(
-        r#"ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$PROJECT") || exit 1
-section containers
-[ -z "$ids" ] || docker inspect $ids
-section end"#,
-    )
-    .var("PROJECT", project)
+/// Asks for the project's containers; those of `compose run` are not among them.
+pub fn containers(project: &Project) -> Script {
+    project.script(concat!(include_str!("inspect.sh"), "\nlist_containers\n"))
 }
 
-/// The last lines of a project's containers, or of one service's, each with its service before it.
-pub fn logs(project: &str, service: Option<&str>, lines: u32) -> Script {
-    Script::new(
-        r#"set -- --filter "label=com.docker.compose.project=$PROJECT"
-[ -z "$SERVICE" ] || set -- "$@" --filter "label=com.docker.compose.service=$SERVICE"
-docker ps -a "$@" --format '{{.ID}} {{.Label "com.docker.compose.service"}}' | while read -r id name; do
-  docker logs --tail "$LINES" "$id" 2>&1 | sed "s/^/$name | /"
-done"#,
-    )
-    .var("PROJECT", project)
-    .var("SERVICE", service.unwrap_or_default())
-    .var("LINES", lines.to_string())
+/// Reads the section that `list_containers` printed.
+///
+/// # Errors
+/// [`Unreadable`] when the script did not come to its end or a line is not what was asked for. A
+/// container that vanished while it was asked for is not among them.
+pub fn parse_containers(output: &Output) -> Result<Vec<Container>, Unreadable> {
+    let expected = "the containers of a project";
+    let (Some(text), Some(_)) = (output.section("containers"), output.section("end")) else {
+        return Err(Unreadable::new(expected, output));
+    };
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            serde_json::from_str::<Inspected>(line)
+                .map(Container::from)
+                .map_err(|_| Unreadable {
+                    expected,
+                    found: line.to_owned(),
+                })
+        })
+        .collect()
 }
 
-/// Runs a command in the running container of a service.
-pub fn exec(project: &str, service: &str, argv: &[String]) -> Script {
-    Script::new(
-        r#"id=$(docker ps -q --filter "label=com.docker.compose.project=$PROJECT" --filter "label=com.docker.compose.service=$SERVICE" | head -n 1)
-[ -n "$id" ] || say_fail 1 "no container of service $SERVICE runs in $PROJECT"
-in_container() { docker exec "$id" "$@"; }
-wanted"#,
-    )
-    .var("PROJECT", project)
-    .var("SERVICE", service)
-    .command("wanted", std::iter::once("in_container").chain(argv.iter().map(String::as_str)))
-}
-
+/// One line of inspect.sh.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct Inspected {
     id: String,
     name: String,
-    image: String,
-    #[serde(default)]
-    restart_count: u64,
-    state: State,
-    config: Config,
-    #[serde(default)]
-    network_settings: Networks,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct State {
-    status: String,
-    #[serde(default)]
+    state: String,
     exit_code: i64,
-    #[serde(default, rename = "OOMKilled")]
     oom_killed: bool,
-    #[serde(default)]
     error: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Config {
+    restarts: u64,
+    service: Option<String>,
+    release: Option<String>,
+    addresses: Vec<String>,
+    image_id: String,
     image: String,
-    labels: Option<std::collections::BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase")]
-struct Networks {
-    #[serde(default)]
-    networks: std::collections::BTreeMap<String, Network>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Network {
-    #[serde(default, rename = "IPAddress")]
-    ip_address: String,
-}
-
-/// Reads what [`containers`] printed.
-///
-/// # Errors
-/// In words, when Docker did not answer.
-pub fn parse_containers(output: &Output) -> Result<Vec<Container>, String> {
-    if output.section("end").is_none() {
-        return Err(format!("Docker does not list containers: {}", output.complaint()));
+impl From<Inspected> for Container {
+    fn from(raw: Inspected) -> Container {
+        Container {
+            id: raw.id,
+            name: raw.name.trim_start_matches('/').to_owned(),
+            service: raw.service.unwrap_or_default(),
+            state: raw.state,
+            exit_code: raw.exit_code,
+            restarts: raw.restarts,
+            oom_killed: raw.oom_killed,
+            // A container that does not run has none.
+            addresses: raw
+                .addresses
+                .into_iter()
+                .filter(|address| !address.is_empty())
+                .collect(),
+            image_id: raw.image_id,
+            image: raw.image,
+            release: raw.release.filter(|release| !release.is_empty()),
+            error: (!raw.error.is_empty()).then_some(raw.error),
+        }
     }
-    let text = output.section("containers").unwrap_or_default().trim();
-    if text.is_empty() {
-        return Ok(Vec::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(lines: &str) -> Output {
+        Output {
+            code: 0,
+            stdout: format!("\n@@pm:containers\n{lines}\n@@pm:end\n"),
+            stderr: String::new(),
+        }
     }
-    let inspected: Vec<Inspected> =
-        serde_json::from_str(text).map_err(|error| format!("`docker inspect` is not understood: {error}"))?;
-    Ok(inspected
-        .into_iter()
-        .map(|one| {
-            let mut labels = one.config.labels.unwrap_or_default();
-            Container {
-                id: one.id,
-                name: one.name.trim_start_matches('/').to_owned(),
-                service: labels.remove("com.docker.compose.service").unwrap_or_default(),
-                state: one.state.status,
-                exit_code: one.state.exit_code,
-                restarts: one.restart_count,
-                oom_killed: one.state.oom_killed,
-                addresses: one
-                    .network_settings
-                    .networks
-                    .into_values()
-                    .map(|network| network.ip_address)
-                    .filter(|address| !address.is_empty())
-                    .collect(),
-                image_id: one.image,
-                image: one.config.image,
-                release: labels.remove("pointsman.release"),
-                error: Some(one.state.error).filter(|error| !error.is_empty()),
-            }
-        })
-        .collect())
+
+    #[test]
+    fn reads_what_inspect_prints() {
+        let line = r#"{"id":"c1","name":"/shop-production-blue-web-1","state":"exited","exit_code":137,"oom_killed":true,"error":"","restarts":3,"service":"web","release":"v1-x","addresses":["172.18.0.2","","","fd00::2",""],"image_id":"sha256:aa","image":"r/shop@sha256:bb"}"#;
+        let read = parse_containers(&output(&format!("{line}\n"))).expect("readable");
+        assert_eq!(
+            read,
+            [Container {
+                id: "c1".into(),
+                name: "shop-production-blue-web-1".into(),
+                service: "web".into(),
+                state: "exited".into(),
+                exit_code: 137,
+                restarts: 3,
+                oom_killed: true,
+                addresses: vec!["172.18.0.2".into(), "fd00::2".into()],
+                image_id: "sha256:aa".into(),
+                image: "r/shop@sha256:bb".into(),
+                release: Some("v1-x".into()),
+                error: None,
+            }]
+        );
+    }
+
+    #[test]
+    fn no_containers_is_an_answer_and_a_cut_one_is_not() {
+        assert_eq!(parse_containers(&output("")), Ok(Vec::new()));
+        let cut = Output {
+            code: 0,
+            stdout: "\n@@pm:containers\n".into(),
+            stderr: String::new(),
+        };
+        assert!(parse_containers(&cut).is_err());
+        assert!(parse_containers(&output("Error: No such object")).is_err());
+    }
 }

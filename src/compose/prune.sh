@@ -1,23 +1,29 @@
-# Removes old releases of this pool, and images that only they named. Variables: KEEP, RELEASE (the
-# one that must stay).
-cd "$STATE/$POOL/releases" 2>/dev/null || exit 0
-current=$(cat ../current 2>/dev/null)
-kept=0
-# The newest first, by when they were staged.
-for id in $(ls -1t); do
-  [ -f "$id/release.json" ] || continue
-  if [ "$id" = "$RELEASE" ] || [ "$id" = "$current" ]; then continue; fi
-  kept=$((kept + 1))
-  if [ "$kept" -gt "$KEEP" ]; then
-    rm -rf "./$id" && echo "removed $id"
+# Removes what was decided upon: RELEASES (ids of POOL) and IMAGES (NAME@DIGEST), one a line.
+# What turned out to be in use meanwhile stays: the engine never removes an image of a container.
+set -f
+IFS='
+'
+pm_current=$(cat "$STATE/$POOL/current" 2>/dev/null)
+section releases
+for pm_release in $RELEASES; do
+  pm_dir=$STATE/$POOL/releases/$pm_release
+  if [ "$pm_release" = "$pm_current" ]; then
+    printf 'kept %s\n' "$pm_release"
+  elif [ -L "$pm_dir" ] || [ ! -d "$pm_dir" ]; then
+    printf 'absent %s\n' "$pm_release"
+  else
+    # The record goes first: a folder without it is never taken for a release.
+    rm -f "$pm_dir/release.json" && rm -rf "$pm_dir" && printf 'removed %s\n' "$pm_release"
   fi
 done
-# Digests that a kept release of either pool of this environment names.
-named=$(cat "$STATE"/*/releases/*/pointsman.yml 2>/dev/null | grep -o '"image": *"[^"]*@sha256:[0-9a-f]*"' | sed 's/.*"\([^"]*\)"$/\1/' | sort -u)
-for name in $(printf '%s\n' "$named" | sed 's/@.*//' | sort -u); do
-  docker images --digests --format '{{.Repository}}@{{.Digest}}' "$name" | sort -u | while read -r image; do
-    case $image in *@sha256:*) ;; *) continue ;; esac
-    printf '%s\n' "$named" | grep -qxF "$image" || { docker rmi "$image" >/dev/null 2>&1 && echo "removed $image"; }
-  done
+section images
+for pm_image in $IMAGES; do
+  if ! docker image inspect --format '{{.Id}}' "$pm_image" >/dev/null 2>&1; then
+    printf 'absent %s\n' "$pm_image"
+  elif docker image rm "$pm_image" >/dev/null 2>&1; then
+    printf 'removed %s\n' "$pm_image"
+  else
+    printf 'kept %s\n' "$pm_image"
+  fi
 done
-exit 0
+section end

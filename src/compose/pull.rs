@@ -1,56 +1,106 @@
-//! Pulling a release's images on one host, by digest.
+//! Pulls a release's images onto a host, by digest, with a login that leaves nothing behind.
+
+mod error;
 
 use secrecy::ExposeSecret as _;
 
-use super::release::Release;
 use crate::inventory::Registry;
 use crate::remote::{Output, Script};
 
-/// Pulls what is not there yet. The password travels on standard input, the login lives in a private
-/// folder that is gone afterwards.
-pub fn pull(release: &Release, registry: Option<&Registry>) -> Script {
-    let mut images: Vec<String> = release.images.iter().map(super::PinnedImage::pinned).collect();
-    images.sort();
-    images.dedup();
-    let user = registry.and_then(|registry| registry.username.clone());
-    let password = registry.and_then(|registry| registry.password.as_ref());
-    Script::new(include_str!("pull.sh"))
-        .var("SERVER", registry.map_or("", |registry| registry.server.as_str()))
-        .var("USERNAME", user.unwrap_or_default())
-        .file(
-            "pm_password",
-            password.map_or("", |password| password.expose_secret()),
-        )
-        .file("images", images.join("\n") + "\n")
+use super::excerpt;
+use super::project::Project;
+use super::release::PinnedImage;
+use super::stage::{Bundle, stage_body, with_bundle};
+
+pub use error::{PullError, PullFailure};
+
+/// How one image came to be on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// `NAME@DIGEST`.
+    pub image: String,
+    /// Whether it was there already.
+    pub was_present: bool,
 }
 
-/// What a failed pull means, in words with a cure.
-pub fn explain(output: &Output, registry: Option<&Registry>) -> String {
-    let said = output.complaint();
-    let server = registry.map_or("the registry", |registry| registry.server.as_str());
-    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["unauthorized", "401", "denied"]) {
-        format!("{server} refuses the login (401): check [registry] username and password\n{said}")
-    } else if has(&["no space left on device"]) {
-        format!("the disk is full: prune old releases, or make room on Docker's root\n{said}")
-    } else if has(&["no matching manifest", "exec format error"]) {
-        format!("the image does not exist for this host's architecture\n{said}")
-    } else if has(&["manifest unknown", "not found"]) {
-        format!("{server} does not have this image any more\n{said}")
-    } else if has(&["certificate", "x509"]) {
-        format!(
-            "{server}'s certificate is not trusted here: put its CA into /etc/docker/certs.d/{server}/ca.crt\n{said}"
-        )
-    } else if has(&[
-        "connection refused",
-        "no such host",
-        "i/o timeout",
-        "TLS handshake",
-        "Timeout",
-        "EOF",
-    ]) {
-        format!("{server} cannot be reached from this host\n{said}")
-    } else {
-        format!("the pull failed\n{said}")
+/// Pulls the images that the host does not have yet.
+pub fn pull(project: &Project, images: &[PinnedImage], registry: Option<&Registry>) -> Script {
+    let body = concat!(include_str!("login.sh"), include_str!("pull.sh"), "\npull\n");
+    with_login(project.script(body), registry).var("IMAGES", list(images))
+}
+
+/// Writes the release's folder, then pulls its images, in one round trip.
+pub fn stage_and_pull(project: &Project, bundle: &Bundle<'_>, registry: Option<&Registry>) -> Script {
+    let body = concat!(
+        stage_body!(),
+        include_str!("login.sh"),
+        include_str!("pull.sh"),
+        "\npull\n"
+    );
+    with_login(with_bundle(project.script(body), bundle), registry)
+        .var("IMAGES", list(&bundle.release.images))
+}
+
+/// Gives a script what login.sh needs; the password goes by standard input all the way.
+pub(super) fn with_login(script: Script, registry: Option<&Registry>) -> Script {
+    let login = registry.and_then(|r| Some((r, r.username.as_ref()?, r.password.as_ref()?)));
+    match login {
+        Some((registry, username, password)) => script
+            .var("SERVER", &registry.server)
+            .var("USERNAME", username)
+            .file("password_file", password.expose_secret()),
+        None => script
+            .var("SERVER", "")
+            .var("USERNAME", "")
+            .file("password_file", ""),
     }
 }
+
+fn list(images: &[PinnedImage]) -> String {
+    let mut names: Vec<String> = images.iter().map(PinnedImage::pinned).collect();
+    // Two services often share an image.
+    names.sort();
+    names.dedup();
+    names.join("\n")
+}
+
+/// Reads how pulling ended: one element an image.
+///
+/// # Errors
+/// [`PullError`] with the image, or the login, that failed.
+pub fn pulled(output: &Output) -> Result<Vec<Pulled>, PullError> {
+    if let Some(error) = failure(output) {
+        return Err(error);
+    }
+    let (Some(text), Some(_)) = (output.section("pulled"), output.section("end")) else {
+        return Err(unreadable("pull", output));
+    };
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(how, image)| Pulled {
+            image: image.to_owned(),
+            was_present: how == "present",
+        })
+        .collect())
+}
+
+/// The script ended before it could say what failed.
+pub(super) fn unreadable(what: &str, output: &Output) -> PullError {
+    let said = excerpt(output);
+    PullError::new(what, PullFailure::of(&said), said)
+}
+
+/// What the section `failed` tells.
+pub(super) fn failure(output: &Output) -> Option<PullError> {
+    let (what, said) = output.section("failed")?.split_once('\n')?;
+    let said = if said.trim().is_empty() {
+        excerpt(output)
+    } else {
+        said.trim().to_owned()
+    };
+    Some(PullError::new(what.trim(), PullFailure::of(&said), said))
+}
+
+#[cfg(test)]
+mod tests;

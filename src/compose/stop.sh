@@ -1,12 +1,30 @@
-# Stops and removes what runs in this pool: by labels, so that it works without any file. Only what
-# carries this app's and environment's labels is touched.
-ours() { docker ps -aq --filter "label=com.docker.compose.project=$PROJECT" --filter "label=pointsman.app=$APP" --filter "label=pointsman.env=$ENVIRONMENT"; }
-ids=$(ours)
-[ -z "$ids" ] || docker stop $ids >/dev/null 2>&1
-[ -z "$ids" ] || docker rm -f $ids >/dev/null || exit 1
-networks=$(docker network ls -q --filter "label=com.docker.compose.project=$PROJECT")
-[ -z "$networks" ] || docker network rm $networks >/dev/null 2>&1
-rm -f "$STATE/$POOL/current"
-if [ -n "$FORGET" ]; then rm -rf "$DIR"; fi
-left=$(ours)
-[ -z "$left" ] || say_fail 1 "containers of $PROJECT are still there: $left"
+# Stops and removes the pool's containers and networks. By label, not by file: it works for a
+# release whose folder is gone, and never touches what is not ours.
+pm_ours() {
+  docker ps -q "$@" --filter "label=com.docker.compose.project=$PROJECT" \
+    --filter "label=pointsman.app=$APP" --filter "label=pointsman.env=$ENV"
+}
+# First: nothing may say that it runs while it is being stopped.
+rm -f "$STATE/$POOL/current" || exit 70
+section stopped
+pm_ids=$(pm_ours -a) || exit 70
+if [ -n "$pm_ids" ]; then
+  docker inspect --format '{{.Name}}' $pm_ids
+  # A paused container gets no signal.
+  pm_paused=$(pm_ours --filter status=paused)
+  [ -z "$pm_paused" ] || docker unpause $pm_paused >/dev/null 2>&1
+  # No time is given: each has its own stop_grace_period, and its own signal.
+  docker stop $pm_ids >/dev/null
+  docker rm $pm_ids >/dev/null
+fi
+section networks
+for pm_net in $(docker network ls -q --filter "label=com.docker.compose.project=$PROJECT"); do
+  # One that a stranger's container uses stays, and is told.
+  docker network inspect --format '{{.Name}}' "$pm_net"
+  docker network rm "$pm_net" >/dev/null
+done
+section left
+pm_left=$(pm_ours -a) || exit 70
+[ -z "$pm_left" ] || docker inspect --format '{{.Name}} {{.State.Status}}' $pm_left
+section end
+[ -z "$pm_left" ]

@@ -2,6 +2,7 @@
 
 use super::switch::Connector;
 use super::{Host, Inventory, Pool, Router};
+use crate::compose::Project;
 use crate::remote::Server;
 
 impl Inventory {
@@ -17,8 +18,8 @@ impl Inventory {
 
     /// The Compose project of a pool: `<app>-<env>-<pool>`. Permanent, so that a pool's containers
     /// are found whatever release they run.
-    pub fn project(&self, pool: Pool) -> String {
-        format!("{}-{}-{pool}", self.app.name, self.env)
+    pub fn project(&self, pool: Pool) -> Project {
+        Project::new(&self.app.name, &self.env, pool, self.state_dir())
     }
 
     /// How many servers of a pool each router must see up before a flip to it.

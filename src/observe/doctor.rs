@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::hosts::{Wanted, inspect_pool};
-use crate::compose::registry::{Api, RegistryError};
+use crate::compose::registry::{Client, Ping};
 use crate::http;
 use crate::inventory::{Inventory, Pool, Router};
 use crate::remote::{RemoteError, Sessions};
@@ -71,12 +71,14 @@ pub async fn hosts(inventory: &Inventory, sessions: &Sessions) -> Vec<Finding> {
             }
             if facts.problems.is_empty() {
                 let free = facts.docker_free / (1 << 30);
+                let (docker, arch) = facts.engine.clone().unwrap_or_default();
+                let compose = facts
+                    .compose
+                    .as_ref()
+                    .map_or_else(|| "none".to_owned(), ToString::to_string);
                 findings.push(Finding::good(
                     &name,
-                    format!(
-                        "{pool}: Docker {} ({}), Compose {}, {free} GiB free",
-                        facts.docker, facts.arch, facts.compose
-                    ),
+                    format!("{pool}: Docker {docker} ({arch}), {compose}, {free} GiB free"),
                 ));
             }
             if let Some(skew) = facts
@@ -101,16 +103,25 @@ pub async fn registry(inventory: &Inventory) -> Vec<Finding> {
         return Vec::new();
     };
     let hint = "check [registry] server, username, password and ca";
-    match Api::direct(Some(registry)).ping(&registry.server).await {
-        Ok(()) => vec![Finding::good(
+    let pinged = match Client::new(Some(registry)) {
+        Ok(client) => client.ping(&registry.server).await,
+        Err(error) => Err(error),
+    };
+    let server = &registry.server;
+    match pinged {
+        Ok(Ping::LoggedIn) => vec![Finding::good("registry", format!("{server} takes the login"))],
+        Ok(Ping::Open) => vec![Finding::good(
             "registry",
-            format!("{} takes the login", registry.server),
+            format!("{server} answers without a login"),
         )],
-        // The hosts may reach what this machine does not: a deploy asks through them.
-        Err(error @ RegistryError::Unreachable { .. }) => {
-            vec![Finding::bad("registry", error.to_string(), hint)]
+        Ok(Ping::NeedsLogin) => {
+            vec![Finding::bad(
+                "registry",
+                format!("{server} wants a login (401), none is given"),
+                hint,
+            )]
         }
-        Err(error) => vec![Finding::bad("registry", error.to_string(), hint)],
+        Err(error) => vec![Finding::bad("registry", error.to_string(), error.hint())],
     }
 }
 

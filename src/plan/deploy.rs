@@ -127,6 +127,8 @@ pub(super) fn changing(
         to,
         release,
         old: seen.proven(from).cloned(),
+        retained: seen.cold.as_ref().is_some_and(|cold| cold.retained),
+        compose: seen.cold.as_ref().map(|cold| cold.compose()).unwrap_or_default(),
         flips: flip,
         how: None,
         steps: steps.steps,

@@ -1,5 +1,7 @@
 //! The plans of `flip` and `rollback`: where the target is proven, only a flip.
 
+use std::collections::BTreeMap;
+
 use super::deploy::{changing, expects};
 use super::refuse::{Refusal, hot, routers_see, unlocked};
 use super::{Action, FORMAT, Intent, Plan, Steps};
@@ -149,6 +151,8 @@ fn flip_only(
         to,
         old: seen.proven(from).cloned(),
         release,
+        retained: true,
+        compose: BTreeMap::new(),
         flips: true,
         how,
         steps: steps.steps,

@@ -7,11 +7,12 @@ mod prune;
 mod refuse;
 mod show;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compose::Release;
+use crate::compose::{Compose, Release};
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
 
@@ -163,6 +164,10 @@ pub struct Plan {
     pub release: Release,
     /// The release that is hot now, where that is recorded.
     pub old: Option<Release>,
+    /// Whether the hosts keep the release already, so that nothing is sent to them.
+    pub retained: bool,
+    /// Each changed host's Compose.
+    pub compose: BTreeMap<String, Compose>,
     /// Whether traffic moves.
     pub flips: bool,
     /// How the rollback goes, in words; `None` for other intents.

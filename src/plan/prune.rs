@@ -1,5 +1,7 @@
 //! The plan of `prune`: old releases of one pool go; what it runs stays.
 
+use std::collections::BTreeMap;
+
 use super::deploy::expects;
 use super::refuse::{Refusal, hot};
 use super::{Action, FORMAT, Intent, Plan, Steps};
@@ -41,6 +43,8 @@ pub(super) fn plan(
         to: pool,
         release: release.clone(),
         old: seen.proven(hot).cloned(),
+        retained: true,
+        compose: BTreeMap::new(),
         flips: false,
         how: None,
         steps: steps.steps,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::context::{Context, host_name};
 use super::error::StepError;
-use crate::compose::{self, Container};
+use crate::compose::{Container, Project as ComposeProject, containers, logs};
 use crate::health::{CheckError, Project, Proof, Tunnels, check_host};
 use crate::plan;
 use crate::remote::{RemoteError, Session};
@@ -55,7 +55,7 @@ impl super::Step for Check {
 /// A Compose project on a host, looked at over SSH.
 struct OnHost {
     session: Session,
-    project: String,
+    project: ComposeProject,
 }
 
 #[async_trait]
@@ -63,25 +63,22 @@ impl Project for OnHost {
     async fn containers(&self) -> Result<Vec<Container>, RemoteError> {
         let output = self
             .session
-            .read(&compose::containers(&self.project), LOOK)
+            .read(&containers::containers(&self.project), LOOK)
             .await?;
-        compose::parse_containers(&output).map_err(|problem| RemoteError::Refused {
+        containers::parse_containers(&output).map_err(|problem| RemoteError::Refused {
             server: self.session.name().to_owned(),
-            problem,
+            problem: problem.to_string(),
         })
     }
 
     async fn logs(&self, service: &str) -> Result<Vec<String>, RemoteError> {
         let output = self
             .session
-            .read(&compose::logs(&self.project, Some(service), LOG_LINES), LOOK)
+            .read(&logs::logs(&self.project, Some(service), LOG_LINES), LOOK)
             .await?;
-        // Every line names its service, which the message does already.
-        let prefix = format!("{service} | ");
-        Ok(output
-            .stdout
-            .lines()
-            .map(|line| line.strip_prefix(&prefix).unwrap_or(line).to_owned())
+        Ok(logs::parse_logs(&output)
+            .into_iter()
+            .map(|(_, line)| line.to_owned())
             .collect())
     }
 }

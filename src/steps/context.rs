@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use futures::stream;
 
 use super::error::StepError;
+use crate::compose::{OnHost, Project};
 use crate::inventory::{Host, Inventory, Pool, Router};
 use crate::plan::{Plan, Step};
 use crate::remote::{Fence, Session, Sessions};
@@ -48,6 +49,24 @@ impl Context {
     /// The session of an app host.
     pub fn host(&self, host: &Host) -> Session {
         self.sessions.session(&host.server())
+    }
+
+    /// A pool's project on one of its hosts, with the Compose that the plan found there.
+    ///
+    /// # Errors
+    /// When the plan names none: the host was not looked at.
+    pub fn on_host<'a>(&'a self, project: &'a Project, host: &'a Host) -> Result<OnHost<'a>, StepError> {
+        match self.plan.compose.get(&host.name) {
+            Some(compose) => Ok(OnHost {
+                project,
+                compose,
+                env: &host.env,
+            }),
+            None => Err(StepError::failed(format!(
+                "{}: the plan does not say which Compose it has",
+                host.name
+            ))),
+        }
     }
 
     /// The routers, first in order of the fence.

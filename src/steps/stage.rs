@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::context::{Context, host_name};
 use super::error::StepError;
-use crate::compose::{ComposeFile, Deployment, pull};
+use crate::compose::overlay::overlay;
+use crate::compose::stage::{Bundle, stage, staged};
+use crate::compose::{ComposeFile, pull};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -15,65 +17,66 @@ impl super::Step for Stage {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
         let app = &cx.inventory.app;
         let release = &cx.plan.release;
-        let compose = read(&app.compose)?;
-        let env = app
-            .env_file
-            .as_ref()
-            .map_or_else(|| Ok(Vec::new()), |path| read(path))?;
-        let file = ComposeFile::parse(&String::from_utf8_lossy(&compose))
-            .map_err(|problem| StepError::failed(format!("{}: {problem}", app.compose)))?;
+        let project = &cx.inventory.project(cx.to());
         let registry = cx.inventory.registry.as_ref();
-        let pull_script = &pull::pull(release, registry);
-        let (file, compose, env) = (&file, &compose, &env);
+        let pull_script = &pull::pull(project, &release.images, registry);
+        // A retained release is started from what the hosts keep of it: its own files and env.
+        let stage_script = &match cx.plan.retained {
+            true => None,
+            false => {
+                let compose_file = read(&app.compose)?;
+                let env_file = app.env_file.as_ref().map(|path| read(path)).transpose()?;
+                let file = ComposeFile::parse(&String::from_utf8_lossy(&compose_file))
+                    .map_err(|error| StepError::failed(format!("{}: {error}", app.compose)))?;
+                let services = file.service_names();
+                let version = file.version.as_deref();
+                let overlay = overlay(
+                    version,
+                    &services,
+                    &release.images,
+                    project,
+                    &release.id,
+                    &release.run,
+                );
+                let bundle = Bundle {
+                    release,
+                    compose_file: &compose_file,
+                    env_file: env_file.as_deref(),
+                    overlay: &overlay,
+                };
+                Some(stage(project, &bundle))
+            }
+        };
         cx.each(step, cx.target_hosts(), host_name, |host| async move {
             let session = cx.host(host);
-            let deployment = Deployment {
-                inventory: &cx.inventory,
-                host,
-                pool: cx.to(),
-                release,
-            };
-            // A retained release is started from what the host keeps of it: its own files and env.
-            let script = deployment.stage(file, compose, env);
-            let staged = session
-                .mutate(&cx.fence, &name(cx, "stage"), &script, step.deadline())
-                .await?;
-            if !staged.ok() {
-                return Err(StepError::failed(format!(
-                    "{}: {}",
-                    host.name,
-                    staged.complaint()
-                )));
+            if let Some(script) = stage_script {
+                let output = session
+                    .mutate(&cx.fence, &name(cx, "stage"), script, step.deadline())
+                    .await?;
+                staged(&output)
+                    .map_err(|e| StepError::failed(format!("{}: {e}", host.name)).hint(e.hint()))?;
             }
             cx.progress(step, &host.name, "pulling");
-            let pulled = session
+            let output = session
                 .mutate(&cx.fence, &name(cx, "pull"), pull_script, step.deadline())
                 .await?;
-            if !pulled.ok() {
-                return Err(StepError::failed(format!(
-                    "{}: {}",
-                    host.name,
-                    pull::explain(&pulled, registry)
-                )));
-            }
-            let news = pulled
-                .stdout
-                .lines()
-                .filter(|line| line.starts_with("pulled "))
-                .count();
-            let already = staged.stdout.trim() == "already" && news == 0;
-            let outcome = if already {
+            let images = pull::pulled(&output)
+                .map_err(|e| StepError::failed(format!("{}: {e}", host.name)).hint(e.failure.hint()))?;
+            let news = images.iter().filter(|image| !image.was_present).count();
+            let nothing_new = stage_script.is_none() && news == 0;
+            let outcome = if nothing_new {
                 StepOutcome::AlreadyDone
             } else {
                 StepOutcome::Applied
             };
-            let images = release.images.len();
-            Ok((outcome, Some(format!("{images} images by digest, {news} pulled"))))
+            Ok((
+                outcome,
+                Some(format!("{} images by digest, {news} pulled", images.len())),
+            ))
         })
         .await
     }
 
-    /// `start` undoes both: it runs whether or not containers were started.
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
         super::start::clean_up(cx, step).await
     }

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use super::context::{Context, host_name};
 use super::error::{End, StepError};
 use super::stage::name;
-use crate::compose::Deployment;
-use crate::health::diagnosis::{self, Evidence};
+use crate::compose::prune::{Prunable, prune, pruned};
+use crate::compose::start::{start, started};
+use crate::compose::stop::{stop, stopped};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -15,36 +16,22 @@ pub(super) struct Start;
 #[async_trait]
 impl super::Step for Start {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
+        let release = &cx.plan.release;
+        let services: &Vec<&str> = &release
+            .images
+            .iter()
+            .map(|image| image.service.as_str())
+            .collect();
+        let project = &cx.inventory.project(cx.to());
         cx.each(step, cx.target_hosts(), host_name, |host| async move {
-            let deployment = Deployment {
-                inventory: &cx.inventory,
-                host,
-                pool: cx.to(),
-                release: &cx.plan.release,
-            };
+            let script = start(cx.on_host(project, host)?, release);
             let output = cx
                 .host(host)
-                .mutate(
-                    &cx.fence,
-                    &name(cx, "start"),
-                    &deployment.start(),
-                    step.deadline(),
-                )
+                .mutate(&cx.fence, &name(cx, "start"), &script, step.deadline())
                 .await?;
-            if output.ok() {
-                return Ok((
-                    StepOutcome::Applied,
-                    Some(format!("{} started", cx.plan.release.tag)),
-                ));
-            }
-            let said = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
-            let lines: Vec<String> = said.lines().map(str::to_owned).collect();
-            let cause = cause("Compose", &lines);
-            Err(StepError::failed(format!(
-                "{}: Compose could not start it{cause}\n{}",
-                host.name,
-                said.trim()
-            )))
+            started(&output, release, services)
+                .map_err(|e| StepError::failed(format!("{}: {e}", host.name)).hint(e.hint()))?;
+            Ok((StepOutcome::Applied, Some(format!("{} started", release.tag))))
         })
         .await
     }
@@ -52,20 +39,6 @@ impl super::Step for Start {
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
         clean_up(cx, step).await
     }
-}
-
-/// What the last words of a command come from, as lines to add to a message; nothing where unknown.
-pub(super) fn cause(said_by: &str, lines: &[String]) -> String {
-    let logs = [(said_by.to_owned(), lines.to_vec())];
-    let facts = lines.join("\n");
-    let evidence = Evidence {
-        logs: &logs,
-        facts: &facts,
-        ..Evidence::default()
-    };
-    diagnosis::diagnose(&evidence).map_or(String::new(), |found| {
-        format!("\n  problem   {}\n  cure      {}", found.what, found.cure)
-    })
 }
 
 /// Takes what the run put into the cold pool away again, once every router was read as not using it.
@@ -78,27 +51,30 @@ pub(super) async fn clean_up(cx: &Context, step: &plan::Step) -> Result<(), Step
         ))
         .ending(End::Stuck)
     })?;
+    let project = cx.inventory.project(pool);
+    let stop_script = &stop(&project);
     // What was made for this run goes; a release that the hosts kept before stays kept.
-    let forget = cx.plan.release.run == cx.fence.run;
+    let unproven = Prunable {
+        releases: vec![cx.plan.release.id.clone()],
+        images: Vec::new(),
+    };
+    let forget = &(!cx.plan.retained).then(|| prune(&project, &unproven));
     cx.each(step, cx.target_hosts(), host_name, |host| async move {
-        let deployment = Deployment {
-            inventory: &cx.inventory,
-            host,
-            pool,
-            release: &cx.plan.release,
-        };
-        let script = deployment.stop(forget);
-        // Undo of `stage` and of `start` are the same; each is a record of its own.
-        let record = format!("undo-{}-{pool}", step.action.name());
-        let output = cx
-            .host(host)
-            .mutate(&cx.fence, &record, &script, step.deadline())
+        let stuck = |words: String| StepError::failed(format!("{}: {words}", host.name)).ending(End::Stuck);
+        let session = cx.host(host);
+        // `stage` and `start` are undone alike; each undo is a record of its own.
+        let record = |what: &str| name(cx, &format!("undo-{}-{what}", step.action.name()));
+        let output = session
+            .mutate(&cx.fence, &record("stop"), stop_script, step.deadline())
             .await?;
-        if output.ok() {
-            Ok((StepOutcome::Applied, Some("cleaned up".to_owned())))
-        } else {
-            Err(StepError::failed(format!("{}: {}", host.name, output.complaint())).ending(End::Stuck))
+        stopped(&output).map_err(|error| stuck(error.to_string()))?;
+        if let Some(script) = forget {
+            let output = session
+                .mutate(&cx.fence, &record("forget"), script, step.deadline())
+                .await?;
+            pruned(&output).map_err(|error| stuck(error.to_string()))?;
         }
+        Ok((StepOutcome::Applied, Some("cleaned up".to_owned())))
     })
     .await
     .map(drop)
