@@ -28,7 +28,7 @@ pub enum FindError {
         /// The environments that it has.
         known: Vec<String>,
     },
-    /// No environment was named, and there is not exactly one.
+    /// No environment was named.
     #[error("expected `-e` with {}, found neither `-e` nor `-i`", listed(.known))]
     Unnamed {
         /// The environments that there are.
@@ -48,15 +48,16 @@ pub enum FindError {
 }
 
 fn listed(known: &[String]) -> String {
-    if known.is_empty() {
-        "an environment, of which there is none yet (`pointsman init` makes one)".to_owned()
-    } else {
-        format!("one of {}", known.join(", "))
+    match known {
+        [] => "an environment, of which there is none yet (`pointsman init` makes one)".to_owned(),
+        [only] => only.clone(),
+        many => format!("one of {}", many.join(", ")),
     }
 }
 
 /// The inventory of an environment: `file` if given, else `inventory/<env>.toml` in the current
-/// folder or the nearest one above that has it. Without either, the only environment there is.
+/// folder or the nearest one above that has it. The path is relative where it can be, as messages show
+/// it. An environment is never guessed, not even when there is only one.
 ///
 /// # Errors
 /// When there is no such environment; the message lists those that exist.
@@ -67,7 +68,10 @@ pub fn find(env: Option<&str>, file: Option<&Utf8Path>) -> Result<Utf8PathBuf, F
     let here = std::env::current_dir()
         .and_then(|path| Utf8PathBuf::try_from(path).map_err(|error| error.into_io_error()))
         .map_err(FindError::Here)?;
-    find_from(&here, env)
+    let found = find_from(&here, env)?;
+    Ok(found
+        .strip_prefix(&here)
+        .map_or_else(|_| found.clone(), Utf8Path::to_owned))
 }
 
 fn find_from(start: &Utf8Path, env: Option<&str>) -> Result<Utf8PathBuf, FindError> {
@@ -97,11 +101,9 @@ fn find_from(start: &Utf8Path, env: Option<&str>) -> Result<Utf8PathBuf, FindErr
             known: environments(nearest),
         });
     }
-    let known = environments(nearest);
-    match known.as_slice() {
-        [only] => Ok(nearest.join(format!("{only}.toml"))),
-        _ => Err(FindError::Unnamed { known }),
-    }
+    Err(FindError::Unnamed {
+        known: environments(nearest),
+    })
 }
 
 /// The environments of a folder: its files, less those that others build on.
@@ -172,10 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn the_only_environment_needs_no_name() {
+    fn paths_are_shown_from_where_we_are() {
+        assert_eq!(find(Some("vps"), None).unwrap(), "inventory/vps.toml");
+    }
+
+    #[test]
+    fn no_environment_is_guessed() {
         let lab = lab(&[("vps.toml", "extends = \"common.toml\""), ("common.toml", "")]);
-        let found = find_from(&lab.folder().join("repo"), None).unwrap();
-        assert_eq!(found, lab.folder().join("repo/inventory/vps.toml"));
+        let error = find_from(&lab.folder().join("repo"), None).unwrap_err();
+        insta::assert_snapshot!(error, @"expected `-e` with vps, found neither `-e` nor `-i`");
     }
 
     #[test]
