@@ -17,6 +17,7 @@ pub mod identity;
 mod post_mortem;
 mod probe;
 mod reach;
+mod speaks;
 mod streak;
 pub mod tcp;
 #[cfg(test)]

@@ -86,6 +86,14 @@ impl Server {
         })
     }
 
+    /// A port that says these bytes to whoever connects, and then waits.
+    pub(crate) async fn greeting(bytes: &'static [u8]) -> Server {
+        Server::reserved().await.listen(move |mut stream| async move {
+            let _ = stream.write_all(bytes).await;
+            std::future::pending::<()>().await;
+        })
+    }
+
     /// Accepts connections from now on, and never says a word.
     pub(crate) async fn listen_silently(self) -> Server {
         self.listen(|stream| async move {
