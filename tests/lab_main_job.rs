@@ -1,5 +1,7 @@
 //! The main job on real servers: deploy, flip, rollback, refusals; nothing lost.
 
+#![allow(clippy::print_stdout, reason = "figures are part of the test's output")]
+
 mod support;
 
 use std::time::{Duration, Instant};

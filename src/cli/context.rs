@@ -63,13 +63,12 @@ impl App {
         let file = inventory::find(self.env.as_deref(), self.file.as_deref())
             .map_err(|error| Outcome::invalid(error.to_string()))?;
         Inventory::load(&file, &|name| std::env::var(name).ok()).map_err(|errors| {
-            self.sink.emit(Kind::Data {
-                name: "diagnostics".to_owned(),
-                data: serde_json::to_value(errors.diagnostics()).unwrap_or_default(),
-            });
             let colored = anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-            Outcome::invalid(errors.render(colored).trim_end().to_owned())
-                .hint(format!("mend {file}, then `pointsman validate`"))
+            self.sink.emit(Kind::Diagnostics {
+                text: errors.render(colored).trim_end().to_owned(),
+                list: serde_json::to_value(errors.diagnostics()).unwrap_or_default(),
+            });
+            Outcome::invalid(errors.to_string()).hint("mend what is shown above, then `pointsman validate`")
         })
     }
 

@@ -52,7 +52,7 @@ fn list(app: &App, journals: &[(String, String)]) -> Result<Outcome, Outcome> {
                 .warn(format!("the journal of {run} cannot be read: {problem}")),
         }
     }
-    rows.sort_by(|a, b| b.at.cmp(&a.at));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.at));
     let mut text = String::new();
     for row in &rows {
         let at = row.at.strftime("%Y-%m-%d %H:%M:%S");

@@ -59,7 +59,7 @@ pub(super) async fn run(app: &App) -> Outcome {
                 Err(error) => app.sink.warn(error.to_string()),
             }
         }
-        releases.sort_by(|(a, _), (b, _)| b.created_at.cmp(&a.created_at));
+        releases.sort_by_key(|(release, _)| std::cmp::Reverse(release.created_at));
         let proven = seen.proven(pool).map(|release| release.id.as_str());
         for (release, hosts) in &releases {
             let mark = if proven == Some(release.id.as_str()) {

@@ -7,12 +7,12 @@ use futures::future::{join, join_all};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::state;
+use super::{Read, state};
 use crate::compose::registry::{Client, Reference, RegistryError, Resolved};
 use crate::compose::release::sha256_hex;
 use crate::compose::{
-    Compose, ComposeFile, HostFacts, OnHost, PinnedImage, Project, Release, config, containers,
-    env_file, facts, overlay, releases,
+    Compose, ComposeFile, HostFacts, OnHost, PinnedImage, Project, Release, config, containers, env_file,
+    facts, overlay, releases,
 };
 use crate::inventory::{Host, Inventory, Pool};
 use crate::remote::{Output, Session, Sessions};
@@ -55,10 +55,7 @@ impl HostState {
 }
 
 /// Reads every host of both pools.
-pub async fn observe(
-    inventory: &Inventory,
-    sessions: &Sessions,
-) -> BTreeMap<Pool, Vec<(String, Result<HostState, String>)>> {
+pub async fn observe(inventory: &Inventory, sessions: &Sessions) -> BTreeMap<Pool, Vec<Read<HostState>>> {
     let mut pools = BTreeMap::new();
     for pool in Pool::ALL {
         let hosts = inventory
@@ -131,7 +128,7 @@ pub struct ColdPool {
     /// The pool.
     pub pool: Pool,
     /// What each host said.
-    pub hosts: Vec<(String, Result<ColdHost, String>)>,
+    pub hosts: Vec<Read<ColdHost>>,
     /// The release that was chosen; `None` when there is none to choose.
     pub release: Option<Release>,
     /// Whether the hosts keep it already.
@@ -241,7 +238,7 @@ pub async fn inspect_pool(
     sessions: &Sessions,
     pool: Pool,
     wanted: &Wanted,
-) -> Result<Vec<(String, Result<ColdHost, String>)>, String> {
+) -> Result<Vec<Read<ColdHost>>, String> {
     let draft = draft(inventory, pool, wanted, "", "")?;
     Ok(inspect(inventory, sessions, pool, &draft).await)
 }
@@ -307,7 +304,7 @@ async fn inspect(
     sessions: &Sessions,
     pool: Pool,
     draft: &Draft,
-) -> Vec<(String, Result<ColdHost, String>)> {
+) -> Vec<Read<ColdHost>> {
     let project = &inventory.project(pool);
     join_all(inventory.hosts(pool).iter().map(|host| async move {
         let look = async {

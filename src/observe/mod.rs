@@ -16,13 +16,16 @@ pub use state::{Owner, ServerState};
 
 use crate::inventory::Pool;
 
+/// What one server said, by its name; an error is why it could not be read.
+pub type Read<T> = (String, Result<T, String>);
+
 /// What was read of the world, just now.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Observation {
     /// Each router, in the inventory's order; an error is why it could not be read.
-    pub routers: Vec<(String, Result<RouterState, String>)>,
+    pub routers: Vec<Read<RouterState>>,
     /// What the cold pool's hosts said, where the command needs them.
     pub cold: Option<ColdPool>,
     /// The app hosts' own state by pool and host, where the command needs them.
-    pub hosts: BTreeMap<Pool, Vec<(String, Result<HostState, String>)>>,
+    pub hosts: BTreeMap<Pool, Vec<Read<HostState>>>,
 }

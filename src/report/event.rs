@@ -92,6 +92,13 @@ pub enum Kind {
         /// The answer itself.
         data: serde_json::Value,
     },
+    /// Mistakes in the inventory, each with its place.
+    Diagnostics {
+        /// As people read them, with the lines that they are about.
+        text: String,
+        /// As programs read them.
+        list: serde_json::Value,
+    },
     /// The command failed; said once, before `finished`.
     Failed {
         /// The whole message, several lines.

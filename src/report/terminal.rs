@@ -98,6 +98,7 @@ impl Terminal {
             }
             Kind::Note { message } => self.say(Verbosity::Normal, message),
             Kind::Receipt(receipt) => self.say(Verbosity::Quiet, receipt.to_string().trim_end()),
+            Kind::Diagnostics { text, .. } => self.line(text),
             Kind::Failed { message, hint } => {
                 self.say(Verbosity::Quiet, &format!("{}: {message}", "error".red().bold()));
                 if let Some(hint) = hint {

@@ -31,7 +31,7 @@ impl super::Step for Flip {
             cx.connector
                 .arm(&session, &cx.fence, "flip", &Route::all(to), LEASE)
                 .await
-                .map_err(|error| StepError::from(error))
+                .map_err(StepError::from)
         }))
         .await;
         let (armed, errors): (Vec<_>, Vec<_>) = armed.into_iter().partition(Result::is_ok);

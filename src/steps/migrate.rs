@@ -46,7 +46,7 @@ impl super::Step for Migrate {
                     settings.wait,
                 )
                 .await
-                .map_err(|error| StepError::failed(format!("the database: {error}")))?;
+                .map_err(|error| StepError::failed(format!("the database: {error}")).hint(error.hint()))?;
             }
             cx.progress(step, &host.name, command);
             let script = migrate(
