@@ -28,8 +28,16 @@ pub(super) async fn run(app: &App, args: &Logs) -> Outcome {
     for (host, output) in outputs {
         match output {
             Ok(output) if output.ok() => {
-                let data = serde_json::json!({ "host": host.name, "text": output.stdout });
-                app.data("logs", &data, &super::pick::prefixed(&host.name, &output.stdout));
+                let lines = compose::logs::parse_logs(&output);
+                let text: String = lines
+                    .iter()
+                    .map(|(container, line)| format!("{} {container} | {line}\n", host.name))
+                    .collect();
+                app.data(
+                    "logs",
+                    &serde_json::json!({ "host": host.name, "lines": lines }),
+                    &text,
+                );
             }
             Ok(output) => failures.push(format!("{}: {}", host.name, output.complaint())),
             Err(error) => failures.push(error.to_string()),

@@ -7,10 +7,9 @@ use futures::future::join_all;
 
 use super::context::App;
 use super::outcome::Outcome;
-use crate::compose::Release;
+use crate::compose::{Release, releases};
 use crate::inventory::Pool;
 use crate::observe;
-use crate::remote::Script;
 use crate::switch::connector_for;
 
 /// Longest that reading one host's releases may take.
@@ -30,38 +29,39 @@ pub(super) async fn run(app: &App) -> Outcome {
     let mut text = String::new();
     let mut rows = Vec::new();
     for pool in Pool::ALL {
-        let script = Script::new(
-            r#"for file in "$STATE/$POOL"/releases/*/release.json; do [ -f "$file" ] && { cat "$file"; echo; }; done; exit 0"#,
-        )
-        .var("STATE", inventory.state_dir())
-        .var("POOL", pool.as_str());
-        let script = &script;
+        let script = &releases::releases(&inventory.project(pool));
         let outputs = join_all(inventory.hosts(pool).iter().map(|host| {
             let session = sessions.session(&host.server());
             async move { (host.name.as_str(), session.read(script, READ).await) }
         }))
         .await;
-        let mut releases: Vec<(Release, Vec<&str>)> = Vec::new();
+        let mut found: Vec<(Release, Vec<&str>)> = Vec::new();
         for (host, output) in outputs {
-            match output {
-                Ok(output) => {
-                    for release in output
-                        .stdout
-                        .lines()
-                        .filter_map(|line| serde_json::from_str::<Release>(line).ok())
-                    {
-                        match releases.iter_mut().find(|(known, _)| known.id == release.id) {
-                            Some((_, hosts)) => hosts.push(host),
-                            None => releases.push((release, vec![host])),
-                        }
-                    }
+            let kept = match output.map(|output| releases::parse_releases(&output)) {
+                Ok(Ok(kept)) => kept,
+                Ok(Err(problem)) => {
+                    app.sink.warn(format!("{host}: {problem}"));
+                    continue;
                 }
-                Err(error) => app.sink.warn(error.to_string()),
+                Err(error) => {
+                    app.sink.warn(error.to_string());
+                    continue;
+                }
+            };
+            for release in kept
+                .into_iter()
+                .filter(|kept| kept.pool == pool)
+                .flat_map(|kept| kept.releases)
+            {
+                match found.iter_mut().find(|(known, _)| known.id == release.id) {
+                    Some((_, hosts)) => hosts.push(host),
+                    None => found.push((release, vec![host])),
+                }
             }
         }
-        releases.sort_by_key(|(release, _)| std::cmp::Reverse(release.created_at));
+        found.sort_by_key(|(release, _)| std::cmp::Reverse(release.created_at));
         let proven = seen.proven(pool).map(|release| release.id.as_str());
-        for (release, hosts) in &releases {
+        for (release, hosts) in &found {
             let mark = if proven == Some(release.id.as_str()) {
                 "runs"
             } else {
