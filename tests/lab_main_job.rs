@@ -173,7 +173,17 @@ fn one_sick_host_of_two_stops_the_deploy() {
     // The app on web2 alone cannot reach the database.
     let rule = |op| {
         support::lab_command(&[
-            "root", "web2", "iptables", op, "FORWARD", "-p", "tcp", "--dport", "5432", "-j", "REJECT",
+            "root",
+            "web2",
+            "iptables",
+            op,
+            "DOCKER-USER",
+            "-p",
+            "tcp",
+            "--dport",
+            "5432",
+            "-j",
+            "REJECT",
         ])
     };
     rule("-I");

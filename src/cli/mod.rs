@@ -37,10 +37,6 @@ pub async fn main() -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POINTSMAN_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
     let app = App::new(&cli);
     let outcome = dispatch(&cli, &app).await;
     app.finish(outcome).await

@@ -152,20 +152,20 @@ async fn read_cold(
     }
     let cold = hot.other();
     let request = match intent {
-        Intent::Deploy { tag, .. } => observe::hosts::Wanted::Tag(tag.clone()),
+        Intent::Deploy { tag, .. } => observe::cold::Wanted::Tag(tag.clone()),
         Intent::Flip { .. } | Intent::Prune { .. } => return Ok(()),
         Intent::Rollback { tag } => {
             let standby = seen.proven(cold).filter(|_| seen.claimed(cold).is_none());
             match (standby, tag) {
                 (Some(release), None) if !release.tag.is_empty() => return Ok(()),
                 (Some(release), Some(tag)) if release.tag == *tag => return Ok(()),
-                (_, Some(tag)) => observe::hosts::Wanted::RetainedOrTag(tag.clone()),
-                (None, None) => observe::hosts::Wanted::LastRetained,
+                (_, Some(tag)) => observe::cold::Wanted::RetainedOrTag(tag.clone()),
+                (None, None) => observe::cold::Wanted::LastRetained,
                 (Some(_), None) => return Ok(()),
             }
         }
     };
-    let cold = observe::hosts::observe_cold(inventory, sessions, cold, &request, &app.run, &app.who)
+    let cold = observe::cold::observe_cold(inventory, sessions, cold, &request, &app.run, &app.who)
         .await
         .map_err(|problems| {
             Outcome::refused(problems.join("\n")).hint(format!("pointsman -e {} doctor", inventory.env))
