@@ -67,6 +67,14 @@ async fn planned_and_executed(
         Ok(plan) => plan,
         Err(outcome) => return (None, outcome),
     };
+    if let Some((router, problem)) = prober.unreachable().into_iter().next() {
+        let why =
+            format!("{router} does not answer over HTTP from here, so nobody could see a flip: {problem}");
+        return (
+            None,
+            Outcome::refused(why).hint("check its url in [switch] routers"),
+        );
+    }
     if let Some(how) = &plan.how {
         app.sink.emit(Kind::Note { message: how.clone() });
     }
