@@ -78,6 +78,13 @@ impl App {
         })
     }
 
+    /// The inventory, and sessions for its servers; nothing is opened yet.
+    pub(super) fn open(&self) -> Result<(Inventory, Sessions), Outcome> {
+        let inventory = self.inventory()?;
+        let sessions = self.sessions(&inventory)?;
+        Ok((inventory, sessions))
+    }
+
     /// Sessions for the inventory's servers; nothing is opened yet.
     pub(super) fn sessions(&self, inventory: &Inventory) -> Result<Sessions, Outcome> {
         Sessions::new(&inventory.ssh)

@@ -38,11 +38,11 @@ pub async fn main() -> u8 {
         }
     };
     let app = App::new(&cli);
-    let outcome = dispatch(&cli, &app).await;
+    let outcome = dispatch(&cli, &app).await.unwrap_or_else(|outcome| outcome);
     app.finish(outcome).await
 }
 
-async fn dispatch(cli: &Cli, app: &App) -> Outcome {
+async fn dispatch(cli: &Cli, app: &App) -> Result<Outcome, Outcome> {
     match &cli.command {
         Command::Validate(args) => validate::run(app, args),
         Command::Doctor => doctor::run(app).await,
@@ -58,7 +58,7 @@ async fn dispatch(cli: &Cli, app: &App) -> Outcome {
         Command::Exec(args) => exec::run(app, args).await,
         Command::Prune => prune::run(app).await,
         Command::Switch(args) => switch::run(app, args),
-        Command::Completions(args) => completions::completions(args),
-        Command::Man(args) => completions::man(args),
+        Command::Completions(args) => Ok(completions::completions(args)),
+        Command::Man(args) => Ok(completions::man(args)),
     }
 }

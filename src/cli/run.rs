@@ -17,11 +17,9 @@ use crate::steps::{Context, End};
 use crate::switch::connector_for;
 
 /// A command that mutates, from its intent to its receipt. `kept` is a plan that was made before.
-pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => Arc::new(inventory),
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let inventory = Arc::new(inventory);
     let tag = match &intent {
         Intent::Deploy { tag, .. } => Some(tag.clone()),
         Intent::Rollback { tag } => tag.clone(),
@@ -34,10 +32,6 @@ pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcom
     });
     // The prober starts before anything else, so that it has seen the time before the change.
     let prober = Arc::new(prober(&inventory));
-    let sessions = match Sessions::new(&inventory.ssh) {
-        Ok(sessions) => sessions,
-        Err(error) => return Outcome::refused(format!("no private folder for SSH could be made: {error}")),
-    };
     let (plan, outcome) = planned_and_executed(app, &inventory, &sessions, intent, kept, &prober).await;
     let old = plan
         .as_ref()
@@ -52,7 +46,11 @@ pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcom
     if plan.is_some() {
         app.sink.emit(Kind::Receipt(receipt));
     }
-    outcome
+    if outcome.end == End::Done {
+        Ok(outcome)
+    } else {
+        Err(outcome)
+    }
 }
 
 async fn planned_and_executed(

@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, Semaphore};
 use super::error::RemoteError;
 use super::output::Output;
 use super::script::Script;
-use super::sessions::{Server, Shared, with_sources};
+use super::server::Server;
+use super::sessions::{Shared, with_sources};
 
 /// sshd's MaxSessions is 10 by default; two stay free for people who look.
 const MAX_CHANNELS: usize = 8;
