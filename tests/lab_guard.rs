@@ -1,5 +1,7 @@
 //! The guard and the fence, on a real server: what is late, raced or cut changes nothing, or is known.
 
+#![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
+
 mod support;
 
 use std::time::{Duration, Instant};
