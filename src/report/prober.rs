@@ -133,7 +133,10 @@ impl Prober {
             .filter_map(|asked| {
                 let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 let silent = seen.tags.is_empty()
-                    && seen.losses_before_any.iter().all(|loss| loss.contains("connect"));
+                    && seen
+                        .losses_before_any
+                        .iter()
+                        .all(|loss| loss.contains("cannot connect"));
                 let first = seen.losses_before_any.first()?;
                 silent.then(|| (asked.target.router.clone(), first.clone()))
             })
