@@ -77,7 +77,7 @@ pub(super) async fn look(haproxy: &Haproxy, session: &Session, router: &Router) 
             settings.socket,
             text("level")
         ),
-        "`stats socket ... level admin`: `set map` needs it",
+        "`stats socket ... level admin` is what HAProxy documents for changing a map",
     );
     if settings.master_socket.is_some() {
         look(
