@@ -199,7 +199,7 @@ fn one_sick_host_of_two_stops_the_deploy() {
     let ran = pointsman.run(&["deploy", "v2"]);
     rule("-D");
     assert_eq!(ran.code(), 10, "{}", ran.text());
-    ran.says(&["web2 is not healthy: unicorn"]);
+    ran.says(&["web2 is not healthy: unicorn", "the last lines of service app"]);
     assert!(!ran.text().contains("web1 is not healthy"), "{}", ran.text());
     none_lost("one sick host", &load.stop());
 }

@@ -20,8 +20,12 @@ pub(super) fn cause(evidence: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// Another's complaint about the app.
+/// Another's complaint about the app. An app that accepts and does not answer is not the one that a
+/// proxy could not connect to while it booted.
 pub(super) fn symptom(evidence: &Evidence) -> Option<Diagnosis> {
+    if let Some(Fault::Silent { .. }) = evidence.faults.first() {
+        return None;
+    }
     in_logs(evidence, SYMPTOMS)
 }
 
