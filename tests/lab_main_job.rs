@@ -150,6 +150,7 @@ fn sick_releases_are_refused_and_the_hot_pool_is_never_touched() {
         match tag {
             "v-liar" => ran.says(&["expected v-liar", "v1"]),
             "v-stale" => ran.says(&["unicorn", "pid"]),
+            "v-sick" => ran.says(&["unicorn", "answers 500"]),
             _ => ran.says(&["unicorn"]),
         };
         // Cleaned up: nothing of the sick release runs, and the lock is free.
