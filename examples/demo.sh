@@ -28,7 +28,7 @@ rm -rf "$out"
 mkdir -p "$out"
 cp -r "$INVENTORY_DIR/." "$out/"
 sed -i 's#"\.\./#"../lab/#g' "$out/common.toml"
-sed 's/^\[switch\]$/[switch]\nprobe_rate = 200/' "$INVENTORY_DIR/two-pools.toml" >"$out/two-pools.toml"
+sed 's/^\[switch\]$/[switch]\nprobe_rate = 450/' "$INVENTORY_DIR/two-pools.toml" >"$out/two-pools.toml"
 export POINTSMAN_STATE_DIR="$PWD/$out/state"
 pointsman() { target/release/pointsman -i "$out/two-pools.toml" "$@"; }
 
