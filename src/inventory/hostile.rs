@@ -70,6 +70,13 @@ map = "/etc/pools.map"
 key = "shop"
 backend = "shop_{pool}"
 min_up = 1
+[state]
+store = "postgres"
+url = "postgresql://ci:x@db:5432/pointsman"
+endpoints = ["https://etcd1:2379"]
+username = "ci"
+password = "x"
+ca_file = "empty.toml"
 "#;
 
 /// [`FULL`], and pointers to each of its strings.
@@ -104,10 +111,14 @@ fn extra(pointer: &str) -> Option<&'static str> {
     match field {
         "contains" | "password" | "WEB_PORT" => None,
         _ if in_list && pointer.starts_with("/migrate/command") => None,
+        "url" if pointer == "/state/url" => None,
+        _ if in_list && pointer.starts_with("/state/endpoints") => Some("~%+,:@[]"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
         "path" | "socket" | "master_socket" | "map" => Some("@+"),
-        "compose" | "env_file" | "ca" | "identity" | "known_hosts" | "config" | "extends" => Some("~@+,=:%^"),
+        "compose" | "env_file" | "ca" | "ca_file" | "identity" | "known_hosts" | "config" | "extends" => {
+            Some("~@+,=:%^")
+        }
         "address" | "jump" | "server" | "host_header" => Some("@:[]"),
         "url" => Some("~%+,:@[]"),
         "username" => Some("+@$"),

@@ -34,6 +34,7 @@ mod server;
 mod servers;
 mod source;
 pub mod ssh;
+pub mod state;
 mod suggest;
 pub mod switch;
 mod tag;
@@ -66,6 +67,7 @@ pub use registry::Registry;
 pub use schema::schema;
 pub use source::At;
 pub use ssh::Ssh;
+pub use state::State;
 pub use switch::{Router, Switch};
 pub use tag::{Tag, TagError, parse_tag};
 
@@ -93,6 +95,8 @@ pub struct Inventory {
     pub migrate: Option<Migrate>,
     /// What decides which pool is hot.
     pub switch: Switch,
+    /// Where the lock and the journal are kept.
+    pub state: State,
 }
 
 impl Inventory {
@@ -119,6 +123,7 @@ impl Inventory {
                 checks: file.checks,
                 migrate: file.migrate,
                 switch: file.switch.into_switch(),
+                state: file.state,
             }),
             _ => Err(mistakes.into_errors(path, sources)),
         }

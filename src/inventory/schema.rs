@@ -23,6 +23,7 @@ use super::migrate::Migrate;
 use super::pools::Pools;
 use super::registry::Registry;
 use super::ssh::Ssh;
+use super::state::{self, State, StateTable};
 use super::switch::SwitchTable;
 
 /// One environment of an app: its two pools, its switch, and how a release is proven.
@@ -49,6 +50,9 @@ pub(super) struct File {
     pub(super) migrate: Option<Migrate>,
     #[schemars(extend("snippet" = "[switch]\nconnector = \"haproxy\"\nrouters = [\"lb1.example.com\"]"))]
     pub(super) switch: SwitchTable,
+    #[serde(default, deserialize_with = "state::deserialize")]
+    #[schemars(with = "Option<StateTable>")]
+    pub(super) state: State,
 }
 
 /// For the schema of what is a table or `[user@]host[:port]`.

@@ -17,6 +17,15 @@ static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is valid")
 });
 
+/// The password of a URL, up to the last `@` of its text: a `/` or `@` that should have been encoded included.
+#[allow(
+    clippy::expect_used,
+    reason = "a constant; every test that renders a message compiles it"
+)]
+static URL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?-u)[A-Za-z][A-Za-z0-9+.-]*://[^:@/\s"'\n]*:([^\s"'\n]+)@"#).expect("the pattern is valid")
+});
+
 /// Whether a value is nothing but the name of an environment variable.
 #[allow(
     clippy::expect_used,
@@ -36,6 +45,14 @@ pub(super) fn masked(text: &str) -> String {
                     *byte = b'*';
                 }
             }
+        }
+    }
+    for captures in URL.captures_iter(text.as_bytes()) {
+        if let Some(value) = captures
+            .get(1)
+            .filter(|value| !REFERENCE.is_match(value.as_bytes()))
+        {
+            bytes[value.range()].fill(b'*');
         }
     }
     String::from_utf8(bytes).unwrap_or_default()
@@ -81,6 +98,15 @@ mod tests {
             ),
             (r#"env = { API_TOKEN = "x" }"#, r#"env = { API_TOKEN = "*" }"#),
             (r#"password = "${DOCKER_PASS}""#, r#"password = "${DOCKER_PASS}""#),
+            (
+                r#"url = "postgresql://ci:hun/t@er2@db:5432/x" # a@b"#,
+                r#"url = "postgresql://ci:*********@db:5432/x" # a@b"#,
+            ),
+            (
+                r#"url = "postgresql://ci:${DB_PASS}@db/x""#,
+                r#"url = "postgresql://ci:${DB_PASS}@db/x""#,
+            ),
+            (r#"url = "http://[::1]:80/a""#, r#"url = "http://[::1]:80/a""#),
         ] {
             assert_eq!(masked(text), expected);
         }

@@ -22,7 +22,7 @@ fn all_mistakes_are_said_at_once_each_in_its_file() {
      --> production.toml:2:1
       |
     2 | switches = 1
-      | ^^^^^^^^ expected one of `extends`, `env`, `app`, `registry`, `ssh`, `pools`, `checks`, `migrate`, `switch`, found `switches`
+      | ^^^^^^^^ expected one of `extends`, `env`, `app`, `registry`, `ssh`, `pools`, `checks`, `migrate`, `switch`, `state`, found `switches`
       |
       = help: did you mean `switch`?
 
