@@ -15,5 +15,6 @@ pub mod plan;
 pub mod remote;
 pub mod report;
 pub mod run;
+pub mod state;
 pub mod steps;
 pub mod switch;

@@ -1,0 +1,287 @@
+//! The lock and the journal on the routers, under their own guard: what needs no service.
+
+use async_trait::async_trait;
+use futures::future::{join, join_all};
+use rand::Rng as _;
+
+use super::{Done, Held, Right, Snapshot, Store, StoreError, Take};
+use crate::observe::ServerState;
+use crate::observe::state;
+use crate::remote::{Claim, Fence, Output, RemoteError, Script, Server, Session, Sessions};
+
+use std::time::Duration;
+
+/// Longest that one write may take on a router, once its lock is free: a few small files.
+const WRITE: Duration = Duration::from_secs(20);
+/// Longest that reading one router may take, once connected.
+const READ: Duration = Duration::from_secs(10);
+
+/// Lock and journal on the routers.
+pub struct Servers {
+    sessions: Sessions,
+    /// The first one is where runs compare and set.
+    routers: Vec<Server>,
+    state_dir: String,
+}
+
+impl Servers {
+    /// On these routers, in the order of the fence.
+    pub fn new(sessions: Sessions, routers: Vec<Server>, state_dir: String) -> Servers {
+        Servers {
+            sessions,
+            routers,
+            state_dir,
+        }
+    }
+
+    fn fence(&self, right: &Right) -> Fence {
+        Fence {
+            state_dir: self.state_dir.clone(),
+            epoch: right.epoch,
+            run: right.run.clone(),
+        }
+    }
+
+    async fn read_all(&self) -> Result<Vec<(ServerState, String)>, StoreError> {
+        let kept = state::script(&self.state_dir);
+        let phase = Script::new("cat \"$STATE/phase\" 2>/dev/null || :").var("STATE", &self.state_dir);
+        let (kept, phase) = (&kept, &phase);
+        let read = self.routers.iter().map(|router| async move {
+            let session = self.sessions.connect(router).await?;
+            let (kept, phase) = join(session.read(kept, READ), session.read(phase, READ)).await;
+            Ok::<_, RemoteError>((router.name.clone(), kept?, phase?.stdout))
+        });
+        let mut states = Vec::new();
+        for answer in join_all(read).await {
+            let (name, kept, phase) = answer.map_err(question)?;
+            let state = state::parse(&kept).map_err(|problem| StoreError::Refused {
+                problem: format!("{name}: {problem}"),
+                hint: format!("look at {} on {name}", self.state_dir),
+            })?;
+            states.push((state, phase));
+        }
+        Ok(states)
+    }
+
+    /// One write on every router at once; all must have done it.
+    async fn everywhere(
+        &self,
+        right: &Right,
+        what: &'static str,
+        script: impl Fn() -> Script,
+    ) -> Result<Done, StoreError> {
+        // A name of its own for each call: its recorded result must not be read as another one's.
+        let step = format!("{what}-{:08x}", rand::rng().random::<u32>());
+        let (fence, step) = (&self.fence(right), &step);
+        let writes = self.routers.iter().map(|router| {
+            let script = script();
+            async move {
+                let session = self.sessions.session(router);
+                let output = session.mutate(fence, step, &script, WRITE).await;
+                written(output.map_err(|error| write_error(what, error))?, &session, right)
+            }
+        });
+        let mut all = Done::AlreadyDone;
+        let mut worst: Option<StoreError> = None;
+        for result in join_all(writes).await {
+            match result {
+                Ok(Done::AlreadyDone) => {}
+                Ok(Done::Applied) => all = Done::Applied,
+                // A doubt about one router is a doubt about the whole.
+                Err(error) if worst.as_ref().is_none_or(|worst| !worst.is_in_doubt()) => {
+                    worst = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        worst.map_or(Ok(all), Err)
+    }
+
+    fn script(&self, right: &Right, op: &'static str) -> Script {
+        Script::new(include_str!("servers.sh"))
+            .var("STATE", &self.state_dir)
+            .var("RUN", &right.run)
+            .var("OP", op)
+    }
+
+    /// The lock on one router; `expect` on the one where runs compare and set.
+    async fn take_one(&self, router: &Server, take: &Take, expect: Option<u64>) -> Result<Done, StoreError> {
+        let claim = Claim {
+            expect,
+            hold: true,
+            owner: take.owner.clone(),
+            steal: take.steal.clone(),
+        };
+        let (session, fence) = (self.sessions.session(router), self.fence(&take.right()));
+        let step = format!("acquire-{:08x}", rand::rng().random::<u32>());
+        let forget = Script::new("rm -f \"$STATE/phase\"").var("STATE", &self.state_dir);
+        match session.fence(&fence, &step, &claim, &forget, WRITE).await {
+            Ok(_) => Ok(Done::Applied),
+            // The guard tells neither of these from a repetition.
+            Err(RemoteError::Raced { seen, .. } | RemoteError::Fenced { seen, .. }) => {
+                let kept = session
+                    .read(&state::script(&self.state_dir), READ)
+                    .await
+                    .map_err(question)?;
+                let kept = state::parse(&kept).unwrap_or_default();
+                if kept.epoch == take.epoch && kept.holder.as_ref() == Some(&take.run) {
+                    Ok(Done::AlreadyDone)
+                } else {
+                    Err(StoreError::Raced { seen })
+                }
+            }
+            Err(error) => Err(write_error("taking the lock", error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Servers {
+    fn name(&self) -> &'static str {
+        "servers"
+    }
+
+    async fn read(&self) -> Result<Snapshot, StoreError> {
+        let states = self.read_all().await?;
+        let epoch = states
+            .iter()
+            .map(|(state, _)| state.epoch)
+            .max()
+            .unwrap_or_default();
+        let held = states.into_iter().find_map(|(state, phase)| {
+            let run = state.holder?;
+            // A phase is kept with the run that said it.
+            let phase = phase
+                .trim_end()
+                .strip_prefix(&format!("{run} "))
+                .map(str::to_owned);
+            Some(Held {
+                run,
+                epoch: state.epoch,
+                owner: state
+                    .owner
+                    .and_then(|owner| serde_json::to_string(&owner).ok())
+                    .unwrap_or_default(),
+                phase: phase.unwrap_or_default(),
+                heartbeat_age: Duration::from_secs(state.owner_age_s.unwrap_or_default().unsigned_abs()),
+            })
+        });
+        Ok(Snapshot { epoch, held })
+    }
+
+    async fn acquire(&self, take: &Take) -> Result<Done, StoreError> {
+        let Some((first, others)) = self.routers.split_first() else {
+            return Err(StoreError::Refused {
+                problem: "the environment has no router".to_owned(),
+                hint: "name one in `switch.routers`".to_owned(),
+            });
+        };
+        let done = self.take_one(first, take, Some(take.expect_epoch)).await?;
+        let taken = join_all(others.iter().map(|router| self.take_one(router, take, None))).await;
+        taken.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(done)
+    }
+
+    async fn append(&self, right: &Right, first_seq: u64, lines: &[String]) -> Result<Done, StoreError> {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.everywhere(right, "append", || {
+            self.script(right, "append")
+                .var("FIRST", first_seq.to_string())
+                .var("PHASE", "")
+                .file("pm_lines", text.as_bytes())
+        })
+        .await
+    }
+
+    async fn heartbeat(&self, right: &Right, phase: &str) -> Result<(), StoreError> {
+        self.everywhere(right, "heartbeat", || {
+            self.script(right, "heartbeat")
+                .var("FIRST", "0")
+                .var("PHASE", phase)
+                .file("pm_lines", "")
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn release(&self, right: &Right) -> Result<Done, StoreError> {
+        self.everywhere(right, "release", || {
+            self.script(right, "release")
+                .var("FIRST", "0")
+                .var("PHASE", "")
+                .file("pm_lines", "")
+        })
+        .await
+    }
+
+    async fn journals(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let script = Script::new(include_str!("../observe/journals.sh")).var("STATE", &self.state_dir);
+        let script = &script;
+        let read = self.routers.iter().map(|router| async move {
+            let session = self.sessions.connect(router).await?;
+            session.read(script, READ).await
+        });
+        let mut journals = std::collections::BTreeMap::<String, String>::new();
+        for output in join_all(read).await {
+            for (run, text) in output.map_err(question)?.sections() {
+                let best = journals.entry(run.to_owned()).or_default();
+                if text.len() > best.len() {
+                    text.clone_into(best);
+                }
+            }
+        }
+        Ok(journals.into_iter().collect())
+    }
+}
+
+/// What `servers.sh` says.
+fn written(output: Output, session: &Session, right: &Right) -> Result<Done, StoreError> {
+    let said = output.stdout.trim();
+    match said.split_once(' ').unwrap_or((said, "")) {
+        ("applied", _) if output.ok() => Ok(Done::Applied),
+        ("already", _) if output.ok() => Ok(Done::AlreadyDone),
+        ("fenced", holder) => Err(StoreError::Fenced {
+            seen: right.epoch,
+            ours: right.epoch,
+            holder: Some(holder.to_owned()).filter(|holder| !holder.is_empty()),
+        }),
+        _ => Err(StoreError::Refused {
+            problem: format!("{}: {}", session.name(), output.complaint()),
+            hint: "free space there, or see who else writes in pointsman's folder".to_owned(),
+        }),
+    }
+}
+
+/// Of a question: nothing was changed.
+fn question(error: RemoteError) -> StoreError {
+    match write_error("a question", error) {
+        StoreError::InDoubt { at, problem, .. } => StoreError::Unreachable {
+            problem: format!("{at}: {problem}"),
+            hint: "see that it can be reached: `pointsman doctor`".to_owned(),
+        },
+        other => other,
+    }
+}
+
+fn write_error(what: &'static str, error: RemoteError) -> StoreError {
+    let words = error.to_string();
+    match error {
+        RemoteError::Connect { hint, .. } => StoreError::Unreachable { problem: words, hint },
+        RemoteError::InDoubt { server, deadline, .. } => StoreError::InDoubt {
+            at: server,
+            what,
+            problem: format!("none within {deadline:?}"),
+        },
+        RemoteError::Fenced { seen, ours, .. } => StoreError::Fenced {
+            seen,
+            ours,
+            holder: None,
+        },
+        RemoteError::Locked { holder, owner, .. } => StoreError::Locked { holder, owner },
+        RemoteError::Raced { seen, .. } => StoreError::Raced { seen },
+        RemoteError::Refused { .. } | RemoteError::Script(_) => StoreError::Refused {
+            problem: words,
+            hint: "see what `pointsman doctor` says of that server".to_owned(),
+        },
+    }
+}
