@@ -152,10 +152,12 @@ impl Etcd {
                 Some(kv) if kv.lease != 0 => kv.lease,
                 _ => self.gateway.grant(LEASE).await?,
             };
+            // First, so that what fails here has changed nothing that is read. If somebody robs this run
+            // just now it is the thief's lease, which is as new.
+            self.gateway.renew(lease).await?;
             let put = gateway::put(&self.keys.heartbeat, phase, Some(lease));
             if self.commit(&seen, &[], vec![put]).await? {
-                // Only this run's own lease: a thief has another one.
-                return self.gateway.renew(lease).await;
+                return Ok(());
             }
         }
     }

@@ -8,19 +8,32 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::problem::Fault;
-use super::tls;
+use super::{sql, tls};
 use crate::inventory::state::{PostgresState, SslMode};
-use crate::state::{CALL, CONNECT, StoreError};
+use crate::state::{CALL, CONNECT, Site, StoreError};
 
 /// A connection. Dropped, it is gone at once, whatever it waits for.
 pub(super) struct Link {
     pub(super) client: Client,
+    /// Whether tables and row are known to be there.
+    prepared: bool,
     driver: JoinHandle<()>,
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         self.driver.abort();
+    }
+}
+
+impl Link {
+    /// Begins a transaction, after the tables were created where there were none.
+    pub(super) async fn begin(&mut self, site: &Site) -> Result<(), Fault> {
+        if !self.prepared {
+            sql::prepare(&self.client, site).await?;
+            self.prepared = true;
+        }
+        Ok(self.client.batch_execute(sql::BEGIN).await?)
     }
 }
 
@@ -78,7 +91,11 @@ impl Dial {
                 (client, tokio::spawn(async { drop(connection.await) }))
             }
         };
-        Ok(Link { client, driver })
+        Ok(Link {
+            client,
+            prepared: false,
+            driver,
+        })
     }
 }
 

@@ -122,18 +122,17 @@ impl Postgres {
 
     /// A connection with the transaction begun. One that broke since it was last used is made anew.
     async fn begun<'l>(&self, link: &'l mut Option<Link>) -> Result<&'l Client, Fault> {
-        if let Some(kept) = link.as_ref() {
-            let begun = kept.client.batch_execute(sql::BEGIN).await;
-            if begun.is_err() {
-                *link = None;
+        if let Some(kept) = link.as_mut() {
+            match kept.begin(&self.site).await {
+                Err(Fault::Server(error)) if error.as_db_error().is_none() => *link = None,
+                other => other?,
             }
         }
         match link {
             Some(kept) => Ok(&kept.client),
             None => {
-                let fresh = self.dial.connect().await?;
-                sql::prepare(&fresh.client, &self.site).await?;
-                fresh.client.batch_execute(sql::BEGIN).await?;
+                let mut fresh = self.dial.connect().await?;
+                fresh.begin(&self.site).await?;
                 Ok(&link.insert(fresh).client)
             }
         }

@@ -1,0 +1,1 @@
+//! What only etcd can do wrong.

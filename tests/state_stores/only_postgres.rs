@@ -1,0 +1,1 @@
+//! What only postgres can do wrong.
