@@ -1,7 +1,11 @@
 //! One conformance suite for every place where lock and journal can be kept: the lab's routers, a real
 //! PostgreSQL and a real etcd. After it, what only one of them can do wrong.
 
-#![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends there, as it should; figures are part of the output"
+)]
 
 #[path = "state_stores/bench.rs"]
 mod bench;

@@ -124,9 +124,14 @@ impl Cluster {
         drop(self.members[number].process.lock().await.take());
     }
 
-    pub async fn signal(&self, number: usize, name: &str) {
-        let process = self.members[number].process.lock().await;
-        process.as_ref().expect("it runs").signal(name);
+    /// Members that wait for each other.
+    pub async fn start_all(&self, numbers: &[usize]) {
+        for number in numbers {
+            self.spawn(*number).await;
+        }
+        for number in numbers {
+            self.wait(*number).await;
+        }
     }
 
     pub fn endpoint(&self, number: usize) -> String {

@@ -25,6 +25,8 @@ pub struct Server {
     pub port: u16,
     process: Mutex<Option<Process>>,
     starts: AtomicUsize,
+    /// Settings on the command line that are left to the server's own files.
+    without: Mutex<Vec<&'static str>>,
 }
 
 fn program(name: &str) -> PathBuf {
@@ -71,6 +73,7 @@ impl Server {
             port: free_port(),
             process: Mutex::new(None),
             starts: AtomicUsize::new(0),
+            without: Mutex::default(),
         };
         server.start().await;
         server
@@ -88,7 +91,7 @@ impl Server {
             .folder
             .path()
             .join(format!("log-{}", self.starts.fetch_add(1, Ordering::SeqCst)));
-        let mut settings = vec![
+        let settings = [
             "listen_addresses=127.0.0.1".to_owned(),
             format!("unix_socket_directories={}", self.folder.path().display()),
             "ssl=on".to_owned(),
@@ -103,8 +106,11 @@ impl Server {
             .arg("-D")
             .arg(path("data"))
             .args(["-p", &self.port.to_string()]);
-        for setting in settings.drain(..) {
-            command.arg("-c").arg(setting);
+        let without = self.without.lock().await.clone();
+        for setting in settings {
+            if !without.iter().any(|name| setting.starts_with(name)) {
+                command.arg("-c").arg(setting);
+            }
         }
         let mut process = Process::start(&mut command, &log);
         process
@@ -117,6 +123,12 @@ impl Server {
     pub async fn kill_and_start(&self) {
         drop(self.process.lock().await.take());
         self.start().await;
+    }
+
+    /// A new start, with these settings as `ALTER SYSTEM` set them.
+    pub async fn restart_without(&self, settings: &[&'static str]) {
+        settings.clone_into(&mut *self.without.lock().await);
+        self.kill_and_start().await;
     }
 
     pub async fn stop(&self) {
@@ -150,6 +162,14 @@ impl Server {
     /// In the store's own database.
     pub async fn admin(&self, statements: &str) {
         self.admin_in("pointsman", statements).await;
+    }
+
+    pub async fn count(&self, table: &str) -> i64 {
+        let client = self.connect("pointsman").await.unwrap();
+        let row = client
+            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
+            .await;
+        row.unwrap().get(0)
     }
 
     pub fn url(&self, host: &str, port: u16) -> String {

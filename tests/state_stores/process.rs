@@ -127,10 +127,6 @@ impl Process {
         }
     }
 
-    pub fn signal(&self, name: &str) {
-        must(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
-    }
-
     /// SIGKILL, to it and to what it started, and waits until all are gone.
     pub fn kill(&mut self) {
         let children = children_of(self.child.id());

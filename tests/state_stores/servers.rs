@@ -67,7 +67,11 @@ impl Routers {
         )
     }
 
-    fn on_both(&self, command: &str) {
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub fn on_both(&self, command: &str) {
         for router in ["lb1", "lb2"] {
             lab_command(&["ssh", router, command]);
         }
