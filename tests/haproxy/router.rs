@@ -20,6 +20,33 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub const BEFORE: &str =
     "# pools of this router\nother green:green:0\n\tshop   blue:blue:0\n  # the end\nlast blue:blue:0\n";
 
+/// Both pools answer with their names; a backup, a server that is down and one without checks beside them.
+const SMALL: &str = "\
+global
+    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
+    stats socket @DIR@/user.sock mode 600 level user
+    stats timeout 1h
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 60s
+    timeout server 60s
+frontend web
+    bind 127.0.0.1:@PORT@
+    option idle-close-on-response
+    http-request set-var(txn.bg) str(shop),map(@DIR@/map/pools.map,blue:blue:0)
+    http-request set-var(txn.pool) var(txn.bg),field(1,:)
+    use_backend shop_%[var(txn.pool)]
+backend shop_blue
+    http-request return status 200 content-type text/plain string blue
+    server web1 127.0.0.1:@PORT@ check inter 100ms fall 1 rise 1
+    server spare 127.0.0.1:@PORT@ check backup
+backend shop_green
+    http-request return status 200 content-type text/plain string green
+    server web2 127.0.0.1:1 check inter 100ms fall 1 rise 1
+    server web3 127.0.0.1:@PORT@
+";
+
 /// Programs that the scripts use, besides the one that speaks to a socket.
 const TOOLS: [&str; 18] = [
     "sh", "awk", "base64", "cat", "cmp", "cp", "flock", "grep", "head", "id", "mkfifo", "mktemp", "mv", "rm",
@@ -40,37 +67,18 @@ impl Router {
     }
 
     pub fn start_with(map: &str) -> Router {
+        Router::launch(map, |at, port| {
+            SMALL.replace("@DIR@", at).replace("@PORT@", &port.to_string())
+        })
+    }
+
+    /// With a configuration that is made for a folder and a port.
+    pub fn launch(map: &str, config: impl FnOnce(&str, u16) -> String) -> Router {
         let dir = TempDir::new().expect("a folder");
         let port = free_port();
-        let at = dir.path().display();
         fs::create_dir(dir.path().join("map")).expect("made");
         fs::write(dir.path().join("map/pools.map"), map).expect("written");
-        let config = format!(
-            "global
-    stats socket {at}/admin.sock mode 600 level admin expose-fd listeners
-    stats socket {at}/user.sock mode 600 level user
-    stats timeout 1h
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 60s
-    timeout server 60s
-frontend web
-    bind 127.0.0.1:{port}
-    option idle-close-on-response
-    http-request set-var(txn.bg) str(shop),map({at}/map/pools.map,blue:blue:0)
-    http-request set-var(txn.pool) var(txn.bg),field(1,:)
-    use_backend shop_%[var(txn.pool)]
-backend shop_blue
-    http-request return status 200 content-type text/plain string blue
-    server web1 127.0.0.1:{port} check inter 100ms fall 1 rise 1
-    server spare 127.0.0.1:{port} check backup
-backend shop_green
-    http-request return status 200 content-type text/plain string green
-    server web2 127.0.0.1:1 check inter 100ms fall 1 rise 1
-    server web3 127.0.0.1:{port}
-"
-        );
+        let config = config(&dir.path().display().to_string(), port);
         fs::write(dir.path().join("haproxy.cfg"), config).expect("written");
         let log = fs::File::create(dir.path().join("log")).expect("a log");
         let master = Command::new("haproxy")
@@ -168,6 +176,7 @@ backend shop_green
     /// A connection with half a request on it: the worker that has it stays until it is answered.
     pub fn half_a_request(&self) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream.set_nodelay(true).expect("set");
         write!(stream, "GET / HTTP/1.1\r\nHost: shop\r\n").expect("sent");
         stream
     }
@@ -311,7 +320,8 @@ fn finish(child: Child, said: String) -> Output {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its number").port()
 }

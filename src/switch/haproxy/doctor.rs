@@ -155,7 +155,7 @@ impl<'a> Look<'a> {
             );
         } else if self.text("live").is_empty() {
             self.bad(
-                format!("expected the key {key} in the running map, found {answer}"),
+                format!("expected the key {key} in the running map, found none"),
                 format!("add the line `{key} blue:blue:0` to {map}, and reload"),
             );
         } else {
@@ -301,7 +301,19 @@ mod tests {
     #[test]
     fn a_good_router() {
         assert_eq!(mistakes(&[]), "");
-        insta::assert_snapshot!(shown(WELL, Some("/run/haproxy/master.sock"), true));
+        insta::assert_snapshot!(shown(WELL, Some("/run/haproxy/master.sock"), true), @r#"
+        speaks to HAProxy by perl
+        has the tools that a flip needs
+        the map file /etc/haproxy/pointsman/pools.map is there
+        deploy may replace files in /etc/haproxy/pointsman
+        HAProxy 2.6.12-1+deb12u4 answers on /run/haproxy/admin.sock
+        /run/haproxy/admin.sock has level admin
+        the map sends shop to blue
+        a reload or a restart keeps that: file and workers agree
+        all workers answer through /run/haproxy/master.sock
+        backend shop_blue: web1 UP
+        backend shop_green: web2 DOWN
+        "#);
     }
 
     #[test]
@@ -309,14 +321,22 @@ mod tests {
         insta::assert_snapshot!(mistakes(&[
             ("usable", "missing"),
             (
-                "Version: 2.6.12-1+deb12u4",
+                "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 7",
                 "/run/haproxy/admin.sock: No such file or directory"
             )
-        ]));
+        ]), @r#"
+        expected HAProxy to answer, found /run/haproxy/admin.sock: No such file or directory
+          hint: is HAProxy running? is this its `stats socket`? see [switch.haproxy] socket
+        "#);
         insta::assert_snapshot!(mistakes(&[
             ("2.6.12-1+deb12u4", "1.8.30"),
             ("\nadmin\n", "\noperator\n")
-        ]));
+        ]), @r#"
+        expected HAProxy 2.2 or newer, found 1.8.30
+          hint: upgrade HAProxy
+        expected level admin of /run/haproxy/admin.sock, found operator
+          hint: `stats socket /run/haproxy/admin.sock mode 660 group haproxy level admin`, and reload
+        "#);
     }
 
     #[test]
@@ -326,30 +346,59 @@ mod tests {
             ("tools\n", "tools\nflock\nawk\n"),
             ("\nreadable", "\nmissing"),
             ("\nwritable", "\n")
-        ]));
+        ]), @r#"
+        expected perl, python3, socat or `nc -U` to speak to HAProxy, found none of them
+          hint: install one, e.g. `apt-get install socat`
+        expected flock, awk, found none
+          hint: install util-linux, coreutils, diffutils and awk
+        expected a plain file /etc/haproxy/pointsman/pools.map, found nothing there
+          hint: as deploy: echo 'shop blue:blue:0' > /etc/haproxy/pointsman/pools.map
+        expected a folder /etc/haproxy/pointsman that deploy may write, found none
+          hint: as root: install -d -o deploy /etc/haproxy/pointsman
+        "#);
     }
 
     #[test]
     fn its_map() {
-        insta::assert_snapshot!(mistakes(&[("file\nblue:blue:0", "file\ngreen:green:0")]));
+        insta::assert_snapshot!(mistakes(&[("file\nblue:blue:0", "file\ngreen:green:0")]), @r#"
+        serves blue, but its file says green: a reload would flip it
+          hint: `pointsman flip --to blue` writes all alike
+        "#);
         insta::assert_snapshot!(mistakes(&[
             ("type=str, case=sensitive, found=yes", "Unknown map identifier."),
             ("live\nblue:blue:0", "live\n")
-        ]));
+        ]), @r#"
+        expected HAProxy to use the map /etc/haproxy/pointsman/pools.map, found that it does not know it
+          hint: `pointsman switch config` prints the lines that it needs
+        "#);
         insta::assert_snapshot!(mistakes(&[
-            ("found=yes", "found=no"),
+            (
+                "found=yes, idx=tree, key=\"shop\", value=\"blue:blue:0\", type=\"str\"",
+                "found=no"
+            ),
             ("live\nblue:blue:0", "live\n")
-        ]));
+        ]), @r#"
+        expected the key shop in the running map, found none
+          hint: add the line `shop blue:blue:0` to /etc/haproxy/pointsman/pools.map, and reload
+        "#);
     }
 
     #[test]
     fn its_workers_and_backends() {
-        insta::assert_snapshot!(mistakes(&[("problems\n", "problems\nworker 8 did not say\n")]));
+        insta::assert_snapshot!(mistakes(&[("problems\n", "problems\nworker 8 did not say\n")]), @r#"
+        worker 8 did not say
+          hint: start HAProxy with `-W -S /run/haproxy/master.sock,mode,660,group,haproxy`; workers that never knew the map must end first
+        "#);
         insta::assert_snapshot!(mistakes(&[
             ("shop_green\n", ""),
             ("shop_green,web2,0,0,DOWN,1\n", ""),
             ("web1,0,0,UP", "web1,0,0,no check")
-        ]));
+        ]), @r#"
+        expected checks of all servers of backend shop_blue, found none of web1
+          hint: add `check` to those servers: one that is not checked is never known to be up
+        expected a backend shop_green, found none
+          hint: `pointsman switch config` prints the lines that it needs
+        "#);
         assert!(shown(WELL, None, true).contains("master_socket is not set"));
     }
 }
