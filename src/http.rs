@@ -1,4 +1,5 @@
-//! HTTP clients: one place that chooses TLS (rustls with ring) and follows no redirect.
+//! HTTP clients: one place that chooses TLS (rustls with ring) and follows no redirect; and how an
+//! answer says which release it is.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -16,38 +17,18 @@ pub fn builder(deadline: Duration) -> reqwest::ClientBuilder {
         .user_agent(concat!("pointsman/", env!("CARGO_PKG_VERSION")))
 }
 
-/// The value in an answer that says which release it is: the whole body, or a key of its JSON (dots
-/// descend).
+/// The release that an answer names: the value of a JSON key (dots descend), or the whole body,
+/// trimmed. `None` when there is none. A whole body of several lines is some page, not a release.
 pub fn identity(body: &str, json: Option<&str>) -> Option<String> {
     let Some(key) = json else {
-        let word = body.trim();
-        return (!word.is_empty() && word.len() <= 200).then(|| word.to_owned());
+        let tag = body.trim();
+        return (!tag.is_empty() && !tag.contains(char::is_control)).then(|| tag.to_owned());
     };
-    let mut value: &serde_json::Value = &serde_json::from_str(body).ok()?;
-    for part in key.split('.') {
-        value = value.get(part)?;
-    }
-    match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
+    let answer: serde_json::Value = serde_json::from_str(body).ok()?;
+    match key.split('.').try_fold(&answer, |value, part| value.get(part))? {
+        serde_json::Value::String(tag) if !tag.is_empty() => Some(tag.clone()),
+        // A build number is a tag, too.
+        serde_json::Value::Number(tag) => Some(tag.to_string()),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::identity;
-
-    #[test]
-    fn reads_the_release_of_an_answer() {
-        assert_eq!(identity("v2\n", None).as_deref(), Some("v2"));
-        assert_eq!(identity("  \n", None), None);
-        assert_eq!(
-            identity(r#"{"app":{"tag":"v2"}}"#, Some("app.tag")).as_deref(),
-            Some("v2")
-        );
-        assert_eq!(identity(r#"{"tag":75}"#, Some("tag")).as_deref(), Some("75"));
-        assert_eq!(identity("<html>", Some("tag")), None);
-        assert_eq!(identity(r#"{"tag":null}"#, Some("tag")), None);
     }
 }

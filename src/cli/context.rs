@@ -65,11 +65,24 @@ impl App {
         Inventory::load(&file, &|name| std::env::var(name).ok()).map_err(|errors| {
             let colored = anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
             self.sink.emit(Kind::Diagnostics {
-                text: errors.render(colored).trim_end().to_owned(),
+                // The count is the failure's own message, said once.
+                text: errors
+                    .render(colored)
+                    .trim_end()
+                    .trim_end_matches(&errors.to_string())
+                    .trim_end()
+                    .to_owned(),
                 list: serde_json::to_value(errors.diagnostics()).unwrap_or_default(),
             });
             Outcome::invalid(errors.to_string()).hint("mend what is shown above, then `pointsman validate`")
         })
+    }
+
+    /// The inventory, and sessions for its servers; nothing is opened yet.
+    pub(super) fn open(&self) -> Result<(Inventory, Sessions), Outcome> {
+        let inventory = self.inventory()?;
+        let sessions = self.sessions(&inventory)?;
+        Ok((inventory, sessions))
     }
 
     /// Sessions for the inventory's servers; nothing is opened yet.

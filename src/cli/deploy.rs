@@ -6,28 +6,20 @@ use super::outcome::Outcome;
 use crate::inventory::parse_tag;
 use crate::plan::{Intent, Plan};
 
-pub(super) async fn run(app: &App, args: &Deploy) -> Outcome {
+pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
     if let Some(file) = &args.plan {
-        let kept: Plan = match std::fs::read_to_string(file).map(|text| serde_json::from_str(&text)) {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(error)) => {
-                return Outcome::invalid(format!("{file}: expected a plan kept by `plan -o`: {error}"));
-            }
-            Err(error) => return Outcome::invalid(format!("{file}: {error}")),
-        };
+        let text =
+            std::fs::read_to_string(file).map_err(|error| Outcome::invalid(format!("{file}: {error}")))?;
+        let kept: Plan = serde_json::from_str(&text).map_err(|error| {
+            Outcome::invalid(format!("{file}: expected a plan kept by `plan -o`: {error}"))
+        })?;
         return super::run::run(app, kept.intent.clone(), Some(kept)).await;
     }
-    let Some(tag) = &args.tag else {
-        return Outcome::invalid("expected a tag");
+    let tag = args.tag.as_deref().unwrap_or_default();
+    parse_tag(tag).map_err(|error| Outcome::invalid(error.to_string()))?;
+    let intent = Intent::Deploy {
+        tag: tag.to_owned(),
+        flip: !args.no_flip,
     };
-    match parse_tag(tag) {
-        Ok(_) => {
-            let intent = Intent::Deploy {
-                tag: tag.clone(),
-                flip: !args.no_flip,
-            };
-            super::run::run(app, intent, None).await
-        }
-        Err(error) => Outcome::invalid(error.to_string()),
-    }
+    super::run::run(app, intent, None).await
 }

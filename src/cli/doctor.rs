@@ -9,15 +9,8 @@ use super::outcome::Outcome;
 use crate::observe::doctor;
 use crate::switch::connector_for;
 
-pub(super) async fn run(app: &App) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
     let connector = connector_for(&inventory.switch);
     let routers = join_all(
         inventory
@@ -51,8 +44,10 @@ pub(super) async fn run(app: &App) -> Outcome {
     app.data("doctor", &findings, &text);
     let bad = findings.iter().filter(|finding| !finding.ok).count();
     match bad {
-        0 => Outcome::done(),
-        1 => Outcome::refused("1 finding needs mending, see above"),
-        bad => Outcome::refused(format!("{bad} findings need mending, see above")),
+        0 => Ok(Outcome::done()),
+        1 => Err(Outcome::refused("1 finding needs mending, see above")),
+        bad => Err(Outcome::refused(format!(
+            "{bad} findings need mending, see above"
+        ))),
     }
 }

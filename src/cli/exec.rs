@@ -10,11 +10,8 @@ use super::outcome::Outcome;
 use crate::compose;
 use crate::steps::End;
 
-pub(super) async fn run(app: &App, args: &Exec) -> Outcome {
-    let picked = match super::pick::pick(app, args.pool, args.host.as_deref()).await {
-        Ok(picked) => picked,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, args: &Exec) -> Result<Outcome, Outcome> {
+    let picked = super::pick::pick(app, args.pool, args.host.as_deref()).await?;
     let hosts = if args.once {
         &picked.hosts[..picked.hosts.len().min(1)]
     } else {
@@ -53,8 +50,8 @@ pub(super) async fn run(app: &App, args: &Exec) -> Outcome {
         }
     }
     if failures.is_empty() {
-        Outcome::done()
+        Ok(Outcome::done())
     } else {
-        Outcome::ending(End::Failed, failures.join("\n"))
+        Err(Outcome::ending(End::Failed, failures.join("\n")))
     }
 }

@@ -5,6 +5,6 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::plan::Intent;
 
-pub(super) async fn run(app: &App, args: &Flip) -> Outcome {
+pub(super) async fn run(app: &App, args: &Flip) -> Result<Outcome, Outcome> {
     super::run::run(app, Intent::Flip { to: args.to }, None).await
 }

@@ -20,26 +20,17 @@ struct Row {
     end: String,
 }
 
-pub(super) async fn run(app: &App, args: &History) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
-    let journals = match observe::journals::read(&inventory, &sessions).await {
-        Ok(journals) => journals,
-        Err(problem) => {
-            return Outcome::refused(problem).hint(format!("pointsman -e {} doctor", inventory.env));
-        }
-    };
+pub(super) async fn run(app: &App, args: &History) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let journals = observe::journals::read(&inventory, &sessions)
+        .await
+        .map_err(|problem| {
+            Outcome::refused(problem).hint(format!("pointsman -e {} doctor", inventory.env))
+        })?;
     match &args.run {
         None => list(app, &journals),
         Some(run) => show(app, &inventory.env, run, &journals),
     }
-    .unwrap_or_else(|outcome| outcome)
 }
 
 fn list(app: &App, journals: &[(String, String)]) -> Result<Outcome, Outcome> {

@@ -17,15 +17,8 @@ use crate::switch::connector_for;
 /// Longest that writing a lock on one router may take.
 const WRITE: Duration = Duration::from_secs(20);
 
-pub(super) async fn run(app: &App, args: &Lock) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, args: &Lock) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
     let connector = connector_for(&inventory.switch);
     let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
     match &args.command {
@@ -35,7 +28,7 @@ pub(super) async fn run(app: &App, args: &Lock) -> Outcome {
     }
 }
 
-fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Outcome {
+fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Result<Outcome, Outcome> {
     let mut text = String::new();
     let mut rows = Vec::new();
     for (name, router) in &seen.routers {
@@ -72,9 +65,9 @@ fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Outcome {
         &text,
     );
     if seen.readable().count() < seen.routers.len() {
-        return Outcome::ending(End::InDoubt, "not every router could be read");
+        return Err(Outcome::ending(End::InDoubt, "not every router could be read"));
     }
-    Outcome::done()
+    Ok(Outcome::done())
 }
 
 async fn acquire(
@@ -83,13 +76,13 @@ async fn acquire(
     sessions: &Sessions,
     seen: &Observation,
     message: &str,
-) -> Outcome {
+) -> Result<Outcome, Outcome> {
     if let Some((name, problem)) = seen
         .routers
         .iter()
         .find_map(|(name, r)| r.as_ref().err().map(|e| (name, e)))
     {
-        return Outcome::ending(End::InDoubt, format!("{name}: {problem}"));
+        return Err(Outcome::ending(End::InDoubt, format!("{name}: {problem}")));
     }
     let owner = Owner {
         run: app.run.clone(),
@@ -118,12 +111,12 @@ async fn acquire(
             .fence(&fence, "lock", &claim, &nothing, WRITE)
             .await
         {
-            return Outcome::from(error);
+            return Err(Outcome::from(error));
         }
     }
     let text = format!("{} is locked as {}", inventory.env, app.run);
     app.data("lock", &text, &text);
-    Outcome::done()
+    Ok(Outcome::done())
 }
 
 async fn release(
@@ -132,7 +125,7 @@ async fn release(
     sessions: &Sessions,
     seen: &Observation,
     run: Option<&str>,
-) -> Outcome {
+) -> Result<Outcome, Outcome> {
     let env = &inventory.env;
     let holders: Vec<_> = seen
         .readable()
@@ -141,15 +134,15 @@ async fn release(
     let Some((holder, owner)) = holders.first() else {
         let text = format!("{env} is not locked");
         app.data("lock", &text, &text);
-        return Outcome::done();
+        return Ok(Outcome::done());
     };
     let by_hand = owner.as_ref().is_some_and(|owner| owner.command == "lock");
     if !by_hand && run != Some(holder) {
-        return Outcome::ending(
+        return Err(Outcome::ending(
             End::Locked,
             format!("the lock is held by run {holder}, which may still be alive"),
         )
-        .hint(format!("if it is dead: pointsman -e {env} lock release {holder}"));
+        .hint(format!("if it is dead: pointsman -e {env} lock release {holder}")));
     }
     // A new epoch first: whatever the dead run still has under way is refused from here on.
     let fence = Fence {
@@ -179,9 +172,9 @@ async fn release(
     }))
     .await;
     if let Some(error) = written.into_iter().find_map(Result::err) {
-        return Outcome::from(error);
+        return Err(Outcome::from(error));
     }
     let text = format!("the lock of {holder} on {env} is released");
     app.data("lock", &text, &text);
-    Outcome::done()
+    Ok(Outcome::done())
 }

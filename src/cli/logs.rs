@@ -13,11 +13,8 @@ use crate::steps::End;
 /// Longest that reading one host's logs may take.
 const READ: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(app: &App, args: &Logs) -> Outcome {
-    let picked = match super::pick::pick(app, args.pool, args.host.as_deref()).await {
-        Ok(picked) => picked,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, args: &Logs) -> Result<Outcome, Outcome> {
+    let picked = super::pick::pick(app, args.pool, args.host.as_deref()).await?;
     let script = compose::logs::logs(&picked.project, args.service.as_deref(), args.lines);
     let outputs = join_all(picked.hosts.iter().map(|host| {
         let (sessions, script) = (&picked.sessions, &script);
@@ -44,8 +41,8 @@ pub(super) async fn run(app: &App, args: &Logs) -> Outcome {
         }
     }
     if failures.is_empty() {
-        Outcome::done()
+        Ok(Outcome::done())
     } else {
-        Outcome::ending(End::Failed, failures.join("\n"))
+        Err(Outcome::ending(End::Failed, failures.join("\n")))
     }
 }

@@ -37,16 +37,12 @@ pub async fn main() -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POINTSMAN_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
     let app = App::new(&cli);
-    let outcome = dispatch(&cli, &app).await;
+    let outcome = dispatch(&cli, &app).await.unwrap_or_else(|outcome| outcome);
     app.finish(outcome).await
 }
 
-async fn dispatch(cli: &Cli, app: &App) -> Outcome {
+async fn dispatch(cli: &Cli, app: &App) -> Result<Outcome, Outcome> {
     match &cli.command {
         Command::Validate(args) => validate::run(app, args),
         Command::Doctor => doctor::run(app).await,
@@ -62,7 +58,7 @@ async fn dispatch(cli: &Cli, app: &App) -> Outcome {
         Command::Exec(args) => exec::run(app, args).await,
         Command::Prune => prune::run(app).await,
         Command::Switch(args) => switch::run(app, args),
-        Command::Completions(args) => completions::completions(args),
-        Command::Man(args) => completions::man(args),
+        Command::Completions(args) => Ok(completions::completions(args)),
+        Command::Man(args) => Ok(completions::man(args)),
     }
 }

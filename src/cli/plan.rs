@@ -8,32 +8,18 @@ use super::outcome::Outcome;
 use crate::inventory::parse_tag;
 use crate::plan::Intent;
 
-pub(super) async fn run(app: &App, args: &Plan) -> Outcome {
-    if let Err(error) = parse_tag(&args.tag) {
-        return Outcome::invalid(error.to_string());
-    }
-    let inventory = match app.inventory() {
-        Ok(inventory) => Arc::new(inventory),
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
+    parse_tag(&args.tag).map_err(|error| Outcome::invalid(error.to_string()))?;
+    let (inventory, sessions) = app.open()?;
     let intent = Intent::Deploy {
         tag: args.tag.clone(),
         flip: !args.no_flip,
     };
-    let plan = match super::run::make(app, &inventory, &sessions, &intent, None).await {
-        Ok(plan) => plan,
-        Err(outcome) => return outcome,
-    };
+    let plan = super::run::make(app, &Arc::new(inventory), &sessions, &intent, None).await?;
     if let Some(file) = &args.output {
         let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
-        if let Err(error) = std::fs::write(file, text + "\n") {
-            return Outcome::invalid(format!("{file}: {error}"));
-        }
+        std::fs::write(file, text + "\n").map_err(|error| Outcome::invalid(format!("{file}: {error}")))?;
     }
     app.data("plan", &plan, &plan.to_string());
-    Outcome::done()
+    Ok(Outcome::done())
 }

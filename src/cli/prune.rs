@@ -4,14 +4,10 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::inventory::Pool;
 use crate::plan::Intent;
-use crate::steps::End;
 
-pub(super) async fn run(app: &App) -> Outcome {
+pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     for pool in Pool::ALL {
-        let outcome = super::run::run(app, Intent::Prune { pool }, None).await;
-        if outcome.end != End::Done {
-            return outcome;
-        }
+        super::run::run(app, Intent::Prune { pool }, None).await?;
     }
-    Outcome::done()
+    Ok(Outcome::done())
 }

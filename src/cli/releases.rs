@@ -15,15 +15,8 @@ use crate::switch::connector_for;
 /// Longest that reading one host's releases may take.
 const READ: Duration = Duration::from_secs(15);
 
-pub(super) async fn run(app: &App) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
     let connector = connector_for(&inventory.switch);
     let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
     let mut text = String::new();
@@ -82,5 +75,5 @@ pub(super) async fn run(app: &App) -> Outcome {
         text.push_str("no releases yet\n");
     }
     app.data("releases", &rows, &text);
-    Outcome::done()
+    Ok(Outcome::done())
 }

@@ -6,9 +6,9 @@ use super::outcome::Outcome;
 use crate::inventory::parse_tag;
 use crate::plan::Intent;
 
-pub(super) async fn run(app: &App, args: &Rollback) -> Outcome {
-    if let Some(Err(error)) = args.tag.as_deref().map(parse_tag) {
-        return Outcome::invalid(error.to_string());
+pub(super) async fn run(app: &App, args: &Rollback) -> Result<Outcome, Outcome> {
+    if let Some(tag) = &args.tag {
+        parse_tag(tag).map_err(|error| Outcome::invalid(error.to_string()))?;
     }
     super::run::run(
         app,

@@ -17,11 +17,9 @@ use crate::steps::{Context, End};
 use crate::switch::connector_for;
 
 /// A command that mutates, from its intent to its receipt. `kept` is a plan that was made before.
-pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => Arc::new(inventory),
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let inventory = Arc::new(inventory);
     let tag = match &intent {
         Intent::Deploy { tag, .. } => Some(tag.clone()),
         Intent::Rollback { tag } => tag.clone(),
@@ -34,10 +32,6 @@ pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcom
     });
     // The prober starts before anything else, so that it has seen the time before the change.
     let prober = Arc::new(prober(&inventory));
-    let sessions = match Sessions::new(&inventory.ssh) {
-        Ok(sessions) => sessions,
-        Err(error) => return Outcome::refused(format!("no private folder for SSH could be made: {error}")),
-    };
     let (plan, outcome) = planned_and_executed(app, &inventory, &sessions, intent, kept, &prober).await;
     let old = plan
         .as_ref()
@@ -52,7 +46,11 @@ pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Outcom
     if plan.is_some() {
         app.sink.emit(Kind::Receipt(receipt));
     }
-    outcome
+    if outcome.end == End::Done {
+        Ok(outcome)
+    } else {
+        Err(outcome)
+    }
 }
 
 async fn planned_and_executed(
@@ -67,6 +65,14 @@ async fn planned_and_executed(
         Ok(plan) => plan,
         Err(outcome) => return (None, outcome),
     };
+    if let Some((router, problem)) = prober.unreachable().into_iter().next() {
+        let why =
+            format!("{router} does not answer over HTTP from here, so nobody could see a flip: {problem}");
+        return (
+            None,
+            Outcome::refused(why).hint("check its url in [switch] routers"),
+        );
+    }
     if let Some(how) = &plan.how {
         app.sink.emit(Kind::Note { message: how.clone() });
     }
@@ -152,20 +158,20 @@ async fn read_cold(
     }
     let cold = hot.other();
     let request = match intent {
-        Intent::Deploy { tag, .. } => observe::hosts::Wanted::Tag(tag.clone()),
+        Intent::Deploy { tag, .. } => observe::cold::Wanted::Tag(tag.clone()),
         Intent::Flip { .. } | Intent::Prune { .. } => return Ok(()),
         Intent::Rollback { tag } => {
             let standby = seen.proven(cold).filter(|_| seen.claimed(cold).is_none());
             match (standby, tag) {
                 (Some(release), None) if !release.tag.is_empty() => return Ok(()),
                 (Some(release), Some(tag)) if release.tag == *tag => return Ok(()),
-                (_, Some(tag)) => observe::hosts::Wanted::RetainedOrTag(tag.clone()),
-                (None, None) => observe::hosts::Wanted::LastRetained,
+                (_, Some(tag)) => observe::cold::Wanted::RetainedOrTag(tag.clone()),
+                (None, None) => observe::cold::Wanted::LastRetained,
                 (Some(_), None) => return Ok(()),
             }
         }
     };
-    let cold = observe::hosts::observe_cold(inventory, sessions, cold, &request, &app.run, &app.who)
+    let cold = observe::cold::observe_cold(inventory, sessions, cold, &request, &app.run, &app.who)
         .await
         .map_err(|problems| {
             Outcome::refused(problems.join("\n")).hint(format!("pointsman -e {} doctor", inventory.env))

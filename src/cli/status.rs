@@ -10,15 +10,8 @@ use crate::plan::{self, Intent};
 use crate::steps::End;
 use crate::switch::connector_for;
 
-pub(super) async fn run(app: &App) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
-    let sessions = match app.sessions(&inventory) {
-        Ok(sessions) => sessions,
-        Err(outcome) => return outcome,
-    };
+pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
     let connector = connector_for(&inventory.switch);
     let (mut seen, hosts) = futures::future::join(
         observe::routers::observe(&inventory, &sessions, connector.as_ref()),
@@ -38,11 +31,16 @@ pub(super) async fn run(app: &App) -> Outcome {
         &text,
     );
     match seen.hot() {
-        Hot::Pool(_) => Outcome::done(),
-        Hot::Split(words) => Outcome::ending(End::Split, format!("the routers are split: {words}"))
-            .hint(format!("pointsman -e {} flip --to POOL", inventory.env)),
-        Hot::InDoubt(words) => Outcome::ending(End::InDoubt, format!("in doubt which pool is hot: {words}"))
-            .hint(format!("pointsman -e {} doctor", inventory.env)),
+        Hot::Pool(_) => Ok(Outcome::done()),
+        Hot::Split(words) => Err(
+            Outcome::ending(End::Split, format!("the routers are split: {words}"))
+                .hint(format!("pointsman -e {} flip --to POOL", inventory.env)),
+        ),
+        Hot::InDoubt(words) => Err(Outcome::ending(
+            End::InDoubt,
+            format!("in doubt which pool is hot: {words}"),
+        )
+        .hint(format!("pointsman -e {} doctor", inventory.env))),
     }
 }
 

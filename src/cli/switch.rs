@@ -5,16 +5,13 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::switch::connector_for;
 
-pub(super) fn run(app: &App, args: &Switch) -> Outcome {
-    let inventory = match app.inventory() {
-        Ok(inventory) => inventory,
-        Err(outcome) => return outcome,
-    };
+pub(super) fn run(app: &App, args: &Switch) -> Result<Outcome, Outcome> {
+    let inventory = app.inventory()?;
     match args.command {
         SwitchCommand::Config => {
             let config = connector_for(&inventory.switch).config(&inventory);
             app.data("switch_config", &config, &config);
-            Outcome::done()
+            Ok(Outcome::done())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Pool;
+use crate::inventory::{Inventory, Pool};
 use crate::remote::Script;
 
 use super::variant::Compose;
@@ -54,6 +54,14 @@ impl Project {
             .var("POOL", self.pool.as_str())
             .var("STATE", &self.state)
             .var("PROJECT", self.name())
+    }
+}
+
+impl Inventory {
+    /// The Compose project of a pool. Permanent, so that a pool's containers are found whatever
+    /// release they run.
+    pub fn project(&self, pool: Pool) -> Project {
+        Project::new(&self.app.name, &self.env, pool, self.state_dir())
     }
 }
 

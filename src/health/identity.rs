@@ -76,21 +76,9 @@ pub enum IdentityError {
     },
 }
 
-/// The tag that a body names: the value of the JSON key, or the whole body, trimmed. `None` when there
-/// is none. A whole body of several lines names none: it is some page, not a tag.
+/// The tag that a body names; see [`crate::http::identity`].
 pub fn read(body: &str, identity: &Identity) -> Option<String> {
-    let Some(key) = &identity.json else {
-        let tag = body.trim();
-        return (!tag.is_empty() && !tag.contains(char::is_control)).then(|| tag.to_owned());
-    };
-    let answer: serde_json::Value = serde_json::from_str(body).ok()?;
-    let value = key.split('.').try_fold(&answer, |value, part| value.get(part))?;
-    match value {
-        serde_json::Value::String(tag) if !tag.is_empty() => Some(tag.clone()),
-        // A build number is a tag, too.
-        serde_json::Value::Number(tag) => Some(tag.to_string()),
-        _ => None,
-    }
+    crate::http::identity(body, identity.json.as_deref())
 }
 
 /// Asks `url` (a router's `http://HOST[:PORT]`) which release answers, over a fresh connection: a kept

@@ -2,11 +2,11 @@
 
 use super::Environment;
 use super::diagnostic::{Mistake, Mistakes, shown};
+use super::grammar::Grammar;
 use super::key::Key;
 use super::node::{Node, Value};
 use super::secrets::sounds_secret;
 use super::source::{Place, Sources};
-use crate::remote::script::is_env_name;
 
 /// Text after expansion.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ fn expand(text: &str, env: Environment<'_>) -> Result<Expanded, ExpandError> {
                 Some((name, default)) => (name, Some(default)),
                 None => (reference, None),
             };
-            if !is_env_name(name) {
+            if !Grammar::EnvName.accepts(name) {
                 return Err(ExpandError::Name {
                     name: name.to_owned(),
                 });

@@ -1,9 +1,7 @@
 //! Names and folders that follow from an inventory.
 
 use super::switch::Connector;
-use super::{Host, Inventory, Pool, Router};
-use crate::compose::Project;
-use crate::remote::Server;
+use super::{Host, Inventory, Pool};
 
 impl Inventory {
     /// The folder that pointsman keeps on every server: `<app.path>/.pointsman/<app>/<env>`.
@@ -14,12 +12,6 @@ impl Inventory {
             self.app.name,
             self.env
         )
-    }
-
-    /// The Compose project of a pool: `<app>-<env>-<pool>`. Permanent, so that a pool's containers
-    /// are found whatever release they run.
-    pub fn project(&self, pool: Pool) -> Project {
-        Project::new(&self.app.name, &self.env, pool, self.state_dir())
     }
 
     /// How many servers of a pool each router must see up before a flip to it.
@@ -33,29 +25,5 @@ impl Inventory {
     /// A pool's hosts.
     pub fn hosts(&self, pool: Pool) -> &[Host] {
         self.pools.get(&pool).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl Host {
-    /// How SSH reaches it.
-    pub fn server(&self) -> Server {
-        Server {
-            name: self.name.clone(),
-            address: self.address.clone(),
-            port: self.port,
-            user: self.user.clone(),
-        }
-    }
-}
-
-impl Router {
-    /// How SSH reaches it.
-    pub fn server(&self) -> Server {
-        Server {
-            name: self.name.clone(),
-            address: self.address.clone(),
-            port: self.port,
-            user: self.user.clone(),
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::hosts::{Wanted, inspect_pool};
+use super::cold::{Wanted, inspect_pool};
 use crate::compose::registry::{Client, Ping};
 use crate::http;
 use crate::inventory::{Inventory, Pool, Router};

@@ -1,5 +1,6 @@
 //! Reads servers and switch into an [`Observation`]: what the planner knows of the world.
 
+pub mod cold;
 pub mod doctor;
 pub mod hosts;
 pub mod journals;
@@ -10,7 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use hosts::{ColdPool, HostState};
+pub use cold::ColdPool;
+pub use hosts::HostState;
 pub use routers::{Hot, RouterState};
 pub use state::{Owner, ServerState};
 

@@ -335,8 +335,7 @@ impl Armed {
         drop(channel.child.stdin().take());
         match result {
             Err(error) if error.is_in_doubt() => {
-                let link = session.link().await?;
-                session.forget(&link).await;
+                session.forget_any().await;
                 session.settle(&fence, &step, error).await
             }
             result => result,

@@ -9,11 +9,16 @@ umask 077
 verdict() { section guard; printf '%s\n' "$*"; }
 broken() { verdict "broken $*"; exit 0; }
 
-# Replaces a file by standard input so that a power cut leaves the old one or the new one.
-put() {
-  cat >"$1.tmp" || return 1
-  { sync "$1.tmp" || sync; } 2>/dev/null
-  mv -f "$1.tmp" "$1" || return 1
+# `write FILE` takes a file's next content from standard input; `publish FILE...` makes what was
+# written the current content, in this order, so that a power cut leaves the old or the new of each.
+# Both are for files of one folder: a sync is what costs here, so there are two for all of them.
+write() { cat >"$1.tmp"; }
+publish() {
+  next=
+  for file in "$@"; do next="$next $file.tmp"; done
+  # The paths have no blanks: the inventory takes none.
+  { sync $next || sync; } 2>/dev/null
+  for file in "$@"; do mv -f "$file.tmp" "$file" || return 1; done
   { sync "${1%/*}" || sync; } 2>/dev/null
   return 0
 }
@@ -44,11 +49,14 @@ case $OP in
       exit 0
     fi
     if [ "$OP" = cas ] && [ "$seen" -ne "$EXPECT" ]; then verdict "raced $seen"; exit 0; fi
-    printf '%s\n' "$EPOCH" | put "$STATE/epoch" || broken "cannot write $STATE/epoch"
+    files=$STATE/epoch
+    printf '%s\n' "$EPOCH" | write "$STATE/epoch" || broken "cannot write $STATE/epoch"
     if [ -n "$HOLDER" ]; then
-      printf '%s\n' "$OWNER" | put "$STATE/owner.json" || broken "cannot write $STATE/owner.json"
-      printf '%s\n' "$HOLDER" | put "$STATE/holder" || broken "cannot write $STATE/holder"
+      printf '%s\n' "$OWNER" | write "$STATE/owner.json" || broken "cannot write $STATE/owner.json"
+      printf '%s\n' "$HOLDER" | write "$STATE/holder" || broken "cannot write $STATE/holder"
+      files="$files $STATE/owner.json $STATE/holder"
     fi
+    publish $files || broken "cannot write in $STATE"
     ;;
   *)
     if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
@@ -92,7 +100,7 @@ if [ "$OP" = arm ]; then
   kill "$watchdog" 2>/dev/null
   case $(cat "$stage") in
     committing)
-      printf '%s\n' "$code" | put "$record.rc"
+      printf '%s\n' "$code" | write "$record.rc" && publish "$record.rc"
       cat "$record.out"
       finish "$code"
       ;;
@@ -109,7 +117,7 @@ fi
 (
   trap '' HUP
   pm_payload | timeout -k 5 "$DEADLINE" sh -s >"$record.out" 2>"$record.err" 9>&-
-  printf '%s\n' "$?" | put "$record.rc"
+  printf '%s\n' "$?" | write "$record.rc" && publish "$record.rc"
 ) </dev/null >/dev/null 2>&1 &
 exec 9>&-
 wait $!

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::sessions::Server;
+use super::server::Server;
 use crate::inventory::Ssh;
 
 /// Longest that looking for fingerprints may delay the error that they explain.

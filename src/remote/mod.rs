@@ -5,6 +5,7 @@ mod guard;
 mod hostkey;
 pub mod output;
 pub mod script;
+mod server;
 mod session;
 mod sessions;
 
@@ -12,5 +13,6 @@ pub use error::RemoteError;
 pub use guard::{Armed, Claim, Fence};
 pub use output::Output;
 pub use script::{Script, ScriptError};
+pub use server::Server;
 pub use session::{Session, Tunnel};
-pub use sessions::{Server, Sessions};
+pub use sessions::Sessions;

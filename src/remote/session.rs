@@ -12,10 +12,14 @@ use tokio::sync::{Mutex, Semaphore};
 use super::error::RemoteError;
 use super::output::Output;
 use super::script::Script;
-use super::sessions::{Server, Shared, with_sources};
+use super::server::Server;
+use super::sessions::{Shared, with_sources};
 
 /// sshd's MaxSessions is 10 by default; two stay free for people who look.
 const MAX_CHANNELS: usize = 8;
+
+/// A master on this machine answers at once; one that does not is wedged.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// The connection to one server: cheap to clone, connected on first use, and again after it broke.
 #[derive(Debug, Clone)]
@@ -119,7 +123,8 @@ impl Session {
     /// broken one is found here, before anything is sent.
     pub(super) async fn live_link(&self) -> Result<Arc<openssh::Session>, RemoteError> {
         let link = self.link().await?;
-        if link.check().await.is_ok() {
+        // A master that is stopped accepts and never answers (FAULTS.md 4).
+        if let Ok(Ok(())) = tokio::time::timeout(CHECK, link.check()).await {
             return Ok(link);
         }
         self.forget(&link).await;
@@ -132,6 +137,11 @@ impl Session {
         if link.as_ref().is_some_and(|open| Arc::ptr_eq(open, broken)) {
             *link = None;
         }
+    }
+
+    /// Forgets the master, whichever it is, so that the next use opens another.
+    pub(super) async fn forget_any(&self) {
+        *self.0.link.lock().await = None;
     }
 
     fn shared(&self) -> Result<Arc<Shared>, RemoteError> {

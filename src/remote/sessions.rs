@@ -12,21 +12,9 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::error::RemoteError;
+use super::server::Server;
 use super::session::Session;
 use crate::inventory::Ssh;
-
-/// A server as SSH sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Server {
-    /// Short name for messages.
-    pub name: String,
-    /// Host name, address or alias.
-    pub address: String,
-    /// Port, when the inventory says one.
-    pub port: Option<u16>,
-    /// User, when the inventory says one.
-    pub user: Option<String>,
-}
 
 /// A master that nobody uses ends by itself after this long, also when this process was killed.
 const PERSIST: NonZeroUsize = NonZeroUsize::new(60).unwrap();

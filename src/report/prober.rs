@@ -52,7 +52,8 @@ struct Seen {
     keep_alive: u64,
     fresh: u64,
     lost: u64,
-    lost_before_any: u64,
+    /// Lost before the first good answer, over kept connections and over fresh ones.
+    lost_before_any: (u64, u64),
     skipped: u64,
     latencies_us: Vec<u32>,
     last_good: Option<Instant>,
@@ -133,7 +134,10 @@ impl Prober {
             .filter_map(|asked| {
                 let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 let silent = seen.tags.is_empty()
-                    && seen.losses_before_any.iter().all(|loss| loss.contains("connect"));
+                    && seen
+                        .losses_before_any
+                        .iter()
+                        .all(|loss| loss.contains("cannot connect"));
                 let first = seen.losses_before_any.first()?;
                 silent.then(|| (asked.target.router.clone(), first.clone()))
             })
@@ -276,7 +280,11 @@ impl Asked {
                 let words = format!("{} {why}", at.strftime("%H:%M:%S%.3fZ"));
                 let before_any = seen.last_good.is_none();
                 let told = if before_any {
-                    seen.lost_before_any += 1;
+                    if keep {
+                        seen.lost_before_any.0 += 1;
+                    } else {
+                        seen.lost_before_any.1 += 1;
+                    }
                     &mut seen.losses_before_any
                 } else {
                     seen.lost += 1;
@@ -301,6 +309,13 @@ impl Asked {
                 .map_or(0.0, |us| f64::from(*us) / 1000.0)
         };
         let served_before = old.is_some();
+        let early = seen.lost_before_any.0 + seen.lost_before_any.1;
+        let unserved = if served_before {
+            (0, 0)
+        } else {
+            seen.lost_before_any
+        };
+        let (keep_alive, fresh) = (seen.keep_alive - unserved.0, seen.fresh - unserved.1);
         let mut losses = seen.losses_before_any.clone();
         if !served_before {
             losses.clear();
@@ -309,11 +324,11 @@ impl Asked {
         losses.truncate(TOLD);
         RouterReceipt {
             router: self.target.router.clone(),
-            requests: seen.keep_alive + seen.fresh - if served_before { 0 } else { seen.lost_before_any },
-            keep_alive: seen.keep_alive,
-            fresh: seen.fresh,
-            lost: seen.lost + if served_before { seen.lost_before_any } else { 0 },
-            unserved: if served_before { 0 } else { seen.lost_before_any },
+            requests: keep_alive + fresh,
+            keep_alive,
+            fresh,
+            lost: seen.lost + if served_before { early } else { 0 },
+            unserved: if served_before { 0 } else { early },
             skipped: seen.skipped,
             longest_gap_ms: seen.longest_gap.as_secs_f64() * 1000.0,
             latency_p50_ms: quantile(50),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// The reader for people.
 pub(super) struct Terminal {
-    color: ColorChoice,
+    out: Box<dyn std::io::Write + Send>,
     verbosity: Verbosity,
     live: Option<MultiProgress>,
     bars: BTreeMap<String, ProgressBar>,
@@ -26,13 +26,23 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
+    /// On standard error; live where that is a terminal.
     pub(super) fn new(color: ColorChoice, verbosity: Verbosity) -> Terminal {
         let live =
             (std::io::stderr().is_terminal() && verbosity != Verbosity::Quiet).then(MultiProgress::new);
+        let out = Box::new(AutoStream::new(std::io::stderr(), color));
         Terminal {
-            color,
-            verbosity,
             live,
+            ..Terminal::plain(out, verbosity)
+        }
+    }
+
+    /// Plain lines, to anything.
+    fn plain(out: Box<dyn std::io::Write + Send>, verbosity: Verbosity) -> Terminal {
+        Terminal {
+            out,
+            verbosity,
+            live: None,
             bars: BTreeMap::new(),
             phases: Vec::new(),
             environment: String::new(),
@@ -114,10 +124,11 @@ impl Terminal {
     }
 
     /// A line of its own, whatever the verbosity.
-    pub(super) fn line(&self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         let text: String = text.lines().map(|line| clean(line) + "\n").collect();
-        let write = || {
-            let mut out = AutoStream::new(std::io::stderr(), self.color);
+        let out = &mut self.out;
+        let mut write = || {
+            // Nobody can be told that standard error is gone.
             let _ = out.write_all(text.as_bytes());
             let _ = out.flush();
         };
@@ -127,7 +138,7 @@ impl Terminal {
         }
     }
 
-    fn say(&self, least: Verbosity, text: &str) {
+    fn say(&mut self, least: Verbosity, text: &str) {
         if self.verbosity >= least {
             self.line(text);
         }
@@ -242,6 +253,117 @@ fn color_escape(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where the lines of a test go.
+    #[derive(Clone, Default)]
+    struct Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn shown(verbosity: Verbosity, kinds: Vec<Kind>) -> String {
+        let kept = Kept::default();
+        let mut terminal = Terminal::plain(Box::new(kept.clone()), verbosity);
+        for kind in kinds {
+            terminal.show(&Event {
+                at: "2026-11-23T10:00:00Z".parse().unwrap(),
+                run: "r1".into(),
+                kind,
+            });
+        }
+        let bytes = kept.0.lock().unwrap().clone();
+        anstream::adapter::strip_str(&String::from_utf8(bytes).unwrap()).to_string()
+    }
+
+    fn deploy(result: StepOutcome, message: &str) -> Vec<Kind> {
+        vec![
+            Kind::Started {
+                command: "deploy".into(),
+                environment: "production".into(),
+                tag: Some("v2".into()),
+            },
+            Kind::PhaseStarted {
+                phase: "check".into(),
+                targets: vec!["web1".into()],
+            },
+            Kind::Progress {
+                phase: "check".into(),
+                target: "web1".into(),
+                message: "unicorn 1/3".into(),
+            },
+            Kind::StepEnded {
+                phase: "check".into(),
+                target: "web1".into(),
+                result,
+                message: Some(message.into()),
+                elapsed_ms: 3210,
+            },
+            Kind::PhaseEnded {
+                phase: "check".into(),
+                ok: result == StepOutcome::Applied,
+                elapsed_ms: 3215,
+            },
+        ]
+    }
+
+    #[test]
+    fn a_run_that_ends_well() {
+        let mut kinds = deploy(StepOutcome::Applied, "nginx and unicorn healthy, answers as v2");
+        kinds.push(Kind::Finished {
+            outcome: "done".into(),
+            exit: 0,
+            elapsed_ms: 9870,
+        });
+        insta::assert_snapshot!(shown(Verbosity::Normal, kinds), @r"
+        deploy v2 in production, run r1
+          check         web1          3.21 s  nginx and unicorn healthy, answers as v2
+        ✓ check         3.21 s
+        phases: check 3.21 s
+        production: done in 9.87 s
+        ");
+    }
+
+    #[test]
+    fn a_run_that_fails_says_why_once_and_last() {
+        let mut kinds = deploy(
+            StepOutcome::NotDone,
+            "web1 is not healthy: unicorn failed\n  found 500",
+        );
+        kinds.push(Kind::Failed {
+            message: "web1 is not healthy: unicorn failed\n  found 500".into(),
+            hint: Some("pointsman -e production logs app".into()),
+        });
+        kinds.push(Kind::Finished {
+            outcome: "failed".into(),
+            exit: 10,
+            elapsed_ms: 9870,
+        });
+        insta::assert_snapshot!(shown(Verbosity::Verbose, kinds.clone()), @r"
+        deploy v2 in production, run r1
+          check web1: unicorn 1/3
+          check         web1          3.21 s  failed: web1 is not healthy: unicorn failed
+        ✗ check         3.21 s
+        error: web1 is not healthy: unicorn failed
+          found 500
+        hint: pointsman -e production logs app
+        phases: check 3.21 s
+        production: failed in 9.87 s
+        ");
+        insta::assert_snapshot!(shown(Verbosity::Quiet, kinds), @r"
+        error: web1 is not healthy: unicorn failed
+          found 500
+        hint: pointsman -e production logs app
+        production: failed in 9.87 s
+        ");
+    }
 
     #[test]
     fn control_characters_are_shown_not_sent() {

@@ -71,13 +71,21 @@ impl Run<'_> {
             if step.action == Action::Unlock {
                 let _ = self.write(LineKind::Outcome, None, json!({ "end": End::Done }));
             }
-            self.one(step).await.map_err(|error| (step.clone(), error))?;
+            match self.one(step, stop.clone()).await {
+                // The release is in place and proven: what is left over is housekeeping.
+                Err(error) if step.action == Action::Prune => {
+                    self.cx.sink.emit(Kind::Warning {
+                        message: format!("pruning failed: {}", error.message),
+                    });
+                }
+                result => result.map_err(|error| (step.clone(), error))?,
+            }
         }
         Ok(())
     }
 
     /// One step: intent, act, look, outcome.
-    async fn one(&mut self, step: &Step) -> Result<(), StepError> {
+    async fn one(&mut self, step: &Step, mut stop: Stop) -> Result<(), StepError> {
         let name = step.action.name();
         self.write(LineKind::Intent, Some(name), json!({ "targets": step.targets }))?;
         self.entered.push(step.clone());
@@ -87,9 +95,20 @@ impl Run<'_> {
             targets: step.targets.clone(),
         });
         let doing = step_for(step.action);
-        let result = match doing.apply(self.cx, step).await {
-            Ok(outcome) => doing.verify(self.cx, step).await.map(|()| outcome),
-            Err(error) => Err(error),
+        let act = async {
+            let outcome = doing.apply(self.cx, step).await?;
+            doing.verify(self.cx, step).await.map(|()| outcome)
+        };
+        let result = if matches!(step.action, Action::Check | Action::RouterCheck) {
+            // These only look: the user need not wait for their end.
+            tokio::select! {
+                result = act => result,
+                Ok(()) = stop.changed() => {
+                    Err(StepError::failed(format!("stopped by the user during {name}")).ending(End::Interrupted))
+                }
+            }
+        } else {
+            act.await
         };
         let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.cx.sink.emit(Kind::PhaseEnded {
@@ -116,18 +135,19 @@ impl Run<'_> {
     /// Takes back what was done, last first; the failed step as well.
     async fn backward(&mut self, failed: &Step, error: StepError) -> Finished {
         let flipped = self.entered.iter().any(|step| step.action == Action::Flip);
-        let tidy = matches!(failed.action, Action::Prune | Action::Unlock);
         let mut finished = Finished {
             end: error.end,
             message: Some(error.message.clone()),
             hint: error.hint.clone(),
         };
-        if tidy {
-            // Traffic is where it should be; what failed is housekeeping, and is said.
+        if failed.action == Action::Unlock {
             finished.message = Some(format!(
-                "the release is in place, but {} failed: {}",
-                failed.action.name(),
+                "the release is in place, but the lock could not be given back: {}",
                 error.message
+            ));
+            finished.hint = Some(format!(
+                "pointsman -e {} lock release {}",
+                self.cx.inventory.env, self.cx.fence.run
             ));
             finished.end = End::Stuck;
             return finished;
@@ -148,13 +168,20 @@ impl Run<'_> {
         for step in undo {
             let name = step.action.name();
             let _ = self.write(LineKind::Undo, Some(name), json!({}));
+            if step.action == Action::Fence {
+                // The last lines that reach the routers say how it ended.
+                let _ = self.write(LineKind::Outcome, None, json!({ "end": finished.end }));
+            }
             if let Err(undone) = step_for(step.action).undo(self.cx, &step).await {
                 self.cx.sink.emit(Kind::Warning {
                     message: format!("taking back {name}: {}", undone.message),
                 });
                 if step.action == Action::Fence {
                     // The lock only keeps people out: what matters of this run's end stands.
-                    finished.hint = Some(format!("pointsman -e {} lock release", self.cx.inventory.env));
+                    finished.hint = Some(format!(
+                        "pointsman -e {} lock release {}",
+                        self.cx.inventory.env, self.cx.fence.run
+                    ));
                     break;
                 }
                 finished.end = match undone.end {

@@ -133,7 +133,10 @@ impl From<SwitchError> for StepError {
     fn from(error: SwitchError) -> StepError {
         match error {
             SwitchError::Remote(error) => StepError::from(error),
-            SwitchError::Router { .. } => StepError::failed(error.to_string()),
+            SwitchError::Router { in_doubt, .. } => StepError {
+                in_doubt,
+                ..StepError::failed(error.to_string())
+            },
         }
     }
 }

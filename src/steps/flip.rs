@@ -45,8 +45,9 @@ impl super::Step for Flip {
             match commit {
                 Ok(view) if view.is_all(to) => {}
                 Ok(view) => failures.push(format!(
-                    "{}: expected {to} to be read back, found {}",
-                    router.name, view.live
+                    "{}: expected {to} to be read back, found that it {}",
+                    router.name,
+                    view.drift().unwrap_or_else(|| format!("serves {}", view.live))
                 )),
                 // Sent and not answered: the truth is read, not guessed.
                 Err(error) => match observe(cx, router).await {

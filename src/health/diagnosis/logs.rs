@@ -20,8 +20,17 @@ pub(super) fn cause(evidence: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// Another's complaint about the app.
+/// Another's complaint about the app: only where nothing is heard of the app itself. An app that
+/// answers, or that accepts and hangs, is not the one that a proxy could not connect to while it booted.
 pub(super) fn symptom(evidence: &Evidence) -> Option<Diagnosis> {
+    let unheard = match evidence.faults.first() {
+        Some(Fault::Status { found, .. }) => [502, 504].contains(found),
+        Some(Fault::Silent { .. } | Fault::NoRelease { .. } | Fault::Garbled { .. }) => false,
+        _ => true,
+    };
+    if !unheard {
+        return None;
+    }
     in_logs(evidence, SYMPTOMS)
 }
 

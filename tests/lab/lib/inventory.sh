@@ -51,6 +51,7 @@ start_timeout = "45s"
 service = "app"
 command = ["bin/rails", "db:migrate"]
 timeout = "2m"
+wait = "8s"
 
 [[checks]]
 name = "nginx"

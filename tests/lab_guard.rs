@@ -1,0 +1,295 @@
+//! The guard and the fence, on a real server: what is late, raced or cut changes nothing, or is known.
+
+#![allow(clippy::unwrap_used, reason = "a test ends there, as it should")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use pointsman::inventory::Ssh;
+use pointsman::remote::{Claim, Fence, Output, RemoteError, Script, Server, Session, Sessions};
+use support::lab;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A server of the lab with a state folder of the test's own, removed at the end.
+struct Site {
+    sessions: Sessions,
+    server: Server,
+    state_dir: String,
+}
+
+impl Site {
+    fn new(test: &str) -> Site {
+        let ssh = Ssh {
+            user: Some("deploy".into()),
+            port: None,
+            identity: Some(Utf8PathBuf::from(&lab()["SSH_KEY"])),
+            jump: None,
+            known_hosts: Some(Utf8PathBuf::from(&lab()["KNOWN_HOSTS"])),
+            config: None,
+            connect_timeout: Duration::from_secs(5),
+            max_connects: 8,
+        };
+        let server = Server {
+            name: "lb1".into(),
+            address: lab()["LB1"].clone(),
+            port: None,
+            user: None,
+        };
+        let state_dir = format!("/home/deploy/guard-{test}-{}", std::process::id());
+        Site {
+            sessions: Sessions::new(&ssh).unwrap(),
+            server,
+            state_dir,
+        }
+    }
+
+    fn session(&self) -> Session {
+        self.sessions.session(&self.server)
+    }
+
+    fn fence(&self, run: &str, epoch: u64) -> Fence {
+        Fence {
+            state_dir: self.state_dir.clone(),
+            epoch,
+            run: run.into(),
+        }
+    }
+
+    /// Fences the server for a run, as the only router would.
+    async fn take(&self, run: &str, epoch: u64) {
+        self.session()
+            .fence(
+                &self.fence(run, epoch),
+                "fence",
+                &Claim::default(),
+                &Script::new(":"),
+                SOON,
+            )
+            .await
+            .unwrap();
+    }
+
+    /// Leaves a mark as a run's mutation.
+    async fn mark(&self, run: &str, epoch: u64) -> Result<Output, RemoteError> {
+        let script = Script::new("echo here >\"$STATE/mark\"").var("STATE", &self.state_dir);
+        self.session()
+            .mutate(&self.fence(run, epoch), &format!("mark-{epoch}"), &script, SOON)
+            .await
+    }
+
+    async fn has(&self, file: &str) -> bool {
+        let script =
+            Script::new("[ -e \"$FILE\" ] && echo yes").var("FILE", format!("{}/{file}", self.state_dir));
+        self.session()
+            .read(&script, SOON)
+            .await
+            .unwrap()
+            .stdout
+            .contains("yes")
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        support::lab_command(&["ssh", "lb1", &format!("rm -rf {}", self.state_dir)]);
+    }
+}
+
+#[tokio::test]
+async fn an_older_epoch_changes_nothing() {
+    let site = Site::new("older");
+    site.take("old", 1).await;
+    site.take("new", 2).await;
+    let refused = site.mark("old", 1).await;
+    assert!(
+        matches!(refused, Err(RemoteError::Fenced { seen: 2, ours: 1, .. })),
+        "{refused:?}"
+    );
+    assert!(!site.has("mark").await, "the stale run left its mark");
+    // The negative control: with the server's own epoch the same script does.
+    site.mark("new", 2).await.unwrap();
+    assert!(site.has("mark").await);
+    // A run that never fenced this server may not change it either.
+    assert!(matches!(
+        site.mark("newer", 3).await,
+        Err(RemoteError::Refused { .. })
+    ));
+}
+
+#[tokio::test]
+async fn of_eight_runs_at_once_one_takes_the_epoch() {
+    let site = Site::new("race");
+    for round in 0..5_u64 {
+        let fences = (0..8).map(|number| {
+            let (session, fence) = (
+                site.session(),
+                site.fence(&format!("r{round}-{number}"), round + 1),
+            );
+            async move {
+                let claim = Claim {
+                    expect: Some(round),
+                    owner: "{}".into(),
+                    ..Claim::default()
+                };
+                session
+                    .fence(&fence, "fence", &claim, &Script::new(":"), SOON)
+                    .await
+            }
+        });
+        let results = futures::future::join_all(fences).await;
+        let winners = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(winners, 1, "round {round}: {results:?}");
+        assert!(
+            results.iter().all(|r| !matches!(r, Err(e) if e.is_in_doubt())),
+            "{results:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_held_lock_keeps_others_out_until_it_is_given_back() {
+    let site = Site::new("held");
+    let hold = |steal: Option<&str>| Claim {
+        hold: true,
+        owner: "{\"run\":\"a\"}".into(),
+        steal: steal.map(str::to_owned),
+        expect: None,
+    };
+    let take = |run: &'static str, epoch, claim: Claim| {
+        let (session, fence) = (site.session(), site.fence(run, epoch));
+        async move {
+            session
+                .fence(&fence, "fence", &claim, &Script::new(":"), SOON)
+                .await
+        }
+    };
+    take("a", 1, hold(None)).await.unwrap();
+    let locked = take("b", 2, hold(None)).await;
+    assert!(
+        matches!(&locked, Err(RemoteError::Locked { holder, owner, .. }) if holder == "a" && owner.contains("\"a\"")),
+        "{locked:?}"
+    );
+    take("c", 2, hold(Some("a"))).await.unwrap();
+    assert!(
+        matches!(site.mark("a", 1).await, Err(RemoteError::Fenced { .. })),
+        "the robbed run is fenced"
+    );
+}
+
+#[tokio::test]
+async fn a_mutation_outlives_its_client_and_its_result_is_known() {
+    let site = Site::new("cut");
+    site.take("run", 1).await;
+    let script =
+        Script::new("sleep 2; echo done >\"$STATE/mark\"; echo said; exit 3").var("STATE", &site.state_dir);
+    {
+        // A client of its own, gone with its connection while the server works.
+        let other = Site {
+            sessions: Site::new("x").sessions.clone(),
+            server: site.server.clone(),
+            state_dir: String::new(),
+        };
+        let fence = site.fence("run", 1);
+        let session = other.session();
+        let cut = tokio::time::timeout(
+            Duration::from_millis(900),
+            session.mutate(&fence, "slow", &script, SOON),
+        )
+        .await;
+        assert!(cut.is_err(), "the mutation was to be cut");
+        std::mem::forget(other);
+    }
+    assert!(!site.has("mark").await, "cut before its end");
+    // The next mutation waits for the lock that the first one holds, so it finds it done.
+    site.mark("run", 1).await.unwrap();
+    assert!(site.has("runs/run/slow.rc").await);
+    let kept = Script::new("cat \"$STATE/runs/run/slow.rc\" \"$STATE/runs/run/slow.out\"")
+        .var("STATE", &site.state_dir);
+    assert_eq!(
+        site.session().read(&kept, SOON).await.unwrap().stdout,
+        "3\nsaid\n"
+    );
+}
+
+#[tokio::test]
+async fn the_lock_is_not_inherited_by_what_a_command_starts() {
+    let site = Site::new("daemon");
+    site.take("run", 1).await;
+    let daemon = Script::new("setsid sleep 60 >/dev/null 2>&1 & echo $!");
+    let started = site
+        .session()
+        .mutate(&site.fence("run", 1), "daemon", &daemon, SOON)
+        .await
+        .unwrap();
+    let since = Instant::now();
+    site.mark("run", 1).await.unwrap();
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "the daemon held the lock for {:?}",
+        since.elapsed()
+    );
+    let kill = Script::new("pkill -f '^sleep 60$' || kill \"$PID\"").var("PID", started.stdout.trim());
+    let _ = site.session().read(&kill, SOON).await;
+}
+
+#[tokio::test]
+async fn a_command_is_ended_at_its_deadline() {
+    let site = Site::new("deadline");
+    site.take("run", 1).await;
+    let since = Instant::now();
+    let output = site
+        .session()
+        .mutate(
+            &site.fence("run", 1),
+            "hang",
+            &Script::new("sleep 60"),
+            Duration::from_secs(2),
+        )
+        .await
+        .unwrap();
+    // What `timeout` says of a command that it ended.
+    assert_eq!(output.code, 124, "{output:?}");
+    assert!(since.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn an_armed_guard_moves_only_at_the_word_and_within_its_lease() {
+    let site = Site::new("armed");
+    site.take("run", 1).await;
+    let script =
+        Script::new("prepare() { echo ready; }\ncommit() { echo moved >\"$STATE/mark\"; echo read back; }")
+            .var("STATE", &site.state_dir);
+    let arm = |step: &'static str, lease| {
+        let (session, fence, script) = (site.session(), site.fence("run", 1), script.clone());
+        async move { session.arm(&fence, step, &script, lease).await }
+    };
+    drop(arm("dropped", SOON).await.unwrap());
+    assert!(!site.has("mark").await, "a guard that never got the word moved");
+    let late = arm("late", Duration::from_secs(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await; // past the lease: that is what is tested
+    let refused = late.commit(SOON).await;
+    assert!(
+        matches!(
+            refused,
+            Err(RemoteError::Refused { .. } | RemoteError::InDoubt { .. })
+        ),
+        "{refused:?}"
+    );
+    assert!(!site.has("mark").await, "a word after the lease moved");
+    let armed = arm("good", SOON).await.unwrap();
+    assert_eq!(armed.prepared().stdout.trim(), "ready");
+    assert_eq!(armed.commit(SOON).await.unwrap().stdout.trim(), "read back");
+    assert!(site.has("mark").await);
+    // While a guard is armed nobody can fence the server: the newcomer waits for it to end.
+    let armed = arm("holding", Duration::from_secs(3)).await.unwrap();
+    let since = Instant::now();
+    site.take("newer", 2).await;
+    assert!(
+        since.elapsed() > Duration::from_secs(2),
+        "the fence did not wait for the armed guard"
+    );
+    assert!(armed.commit(SOON).await.is_err(), "a stale word was obeyed");
+}
