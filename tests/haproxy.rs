@@ -228,6 +228,57 @@ fn another_apps_flip_in_between_is_kept() {
     }
 }
 
+/// Without the comparison of our own line in `commit` this flip goes through (seen with it taken out).
+#[test]
+fn our_own_line_changed_by_hand_stops_the_flip() {
+    let router = Router::start();
+    let armed = router
+        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
+        .expect("armed");
+    let theirs = BEFORE.replace("shop   blue:blue:0", "shop   blue:green:10");
+    fs::write(router.path("map/pools.map"), &theirs).expect("written");
+    let problem = not_done(&armed.commit());
+    assert!(
+        problem.contains("expected shop to be blue:blue:0 still, found blue:green:10"),
+        "{problem}"
+    );
+    assert_eq!((router.map(), router.get().as_str()), (theirs, "blue"));
+    assert_eq!(router.left_behind(), 0);
+}
+
+/// A flip never reloads, so a configuration that HAProxy would refuse does not matter to it, nor what a reload made
+/// of it: the workers go on with the old one, and they are moved.
+#[test]
+fn a_broken_configuration_keeps_no_flip_from_its_end() {
+    let router = Router::start();
+    let before = router.workers().expect("workers").0;
+    fs::write(
+        router.path("haproxy.cfg"),
+        "frontend web\n    bind nowhere at all\n",
+    )
+    .expect("written");
+    let armed = router
+        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
+        .expect("armed");
+    moved(&armed.commit(), Pool::Green);
+    assert_eq!(
+        router.workers().expect("workers").0,
+        before,
+        "no worker was replaced"
+    );
+    // Somebody reloads: HAProxy refuses the file (that is the fault firing), and its master waits.
+    router.signal("-USR2");
+    router.wait("the refusal", || {
+        router.log().contains("Error(s) found in configuration file")
+    });
+    router.wait("the master's answer", || router.workers().is_some());
+    let armed = router
+        .arm(&router.haproxy().flip_script(&to(Pool::Blue)), None)
+        .unwrap_or_else(|problem| panic!("{problem}"));
+    moved(&armed.commit(), Pool::Blue);
+    assert_eq!((router.get().as_str(), router.left_behind()), ("blue", 0));
+}
+
 #[test]
 fn what_is_refused_is_put_back() {
     let router = Router::start();

@@ -123,6 +123,11 @@ impl Router {
         fs::read_to_string(self.path("map/pools.map")).expect("the map")
     }
 
+    /// What HAProxy said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
     /// Files beside the map.
     pub fn left_behind(&self) -> usize {
         fs::read_dir(self.path("map")).expect("the folder").count() - 1

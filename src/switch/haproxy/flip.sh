@@ -107,7 +107,12 @@ commit() {
   replace
   told=$?
   if [ "$told" = 1 ]; then
+    # Another app's line, most likely. Our own is nobody else's to change while the guard holds the lock.
+    was=$(value_in "$old")
     write_files || say_fail 3 "$why"
+    now=$(value_in "$old")
+    [ "$now" = "$was" ] ||
+      say_fail 3 "$MAP: expected $KEY to be ${was:-absent} still, found ${now:-none}: somebody changed it by hand"
     replace
     told=$?
   fi

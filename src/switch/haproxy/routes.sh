@@ -16,10 +16,8 @@ read_in() {
   [ -n "$value" ]
 }
 
-# What HAProxy would load from the file, as `value`. Forced to text: awk would take 1e1 and 10 for one key.
-read_file() {
-  value=$(awk -v key="$KEY" '$1 "" == key "" { $1 = ""; print substr($0, 2); exit }' "$MAP" 2>/dev/null)
-}
+# What HAProxy would load from a map file for our key. Forced to text: awk would take 1e1 and 10 for one key.
+value_in() { awk -v key="$KEY" '$1 "" == key "" { $1 = ""; print substr($0, 2); exit }' "$1" 2>/dev/null; }
 
 # `each_worker FUNCTION`: asks the master who serves, and calls FUNCTION PID for every worker. `left` is set for those
 # that a reload left behind. What cannot be known is said in `problems`.
@@ -68,8 +66,7 @@ note_worker() {
 # `print_routes LIVE`
 print_routes() {
   section live; printf '%s\n' "$1"
-  read_file
-  section file; printf '%s\n' "$value"
+  section file; value_in "$MAP"; echo
   section workers; printf '%s' "$workers"
   section problems; printf '%s' "$problems"
 }
