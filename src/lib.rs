@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod compose;
+pub mod error_rate;
 pub mod health;
 pub mod http;
 pub mod inventory;

@@ -9,6 +9,7 @@ use crate::compose::env_file::database_address;
 use crate::compose::migrate::{How, migrate, migrated};
 use crate::health::diagnosis::{self, Evidence};
 use crate::health::tcp::{self, Speaks};
+use crate::health::watch::Watch;
 use crate::health::{Diagnosis, Tunnels};
 use crate::plan;
 use crate::report::StepOutcome;
@@ -29,7 +30,12 @@ impl super::Step for Migrate {
         };
         let project = &cx.inventory.project(cx.to());
         let command = &settings.command.join(" ");
-        cx.each(step, std::slice::from_ref(first), host_name, |host| async move {
+        // The release that serves must bear what the migration does (FAULTS.md 41).
+        let paths = settings.watch.iter().map(String::as_str);
+        let own = cx.inventory.checks.iter().map(|check| check.path.as_str());
+        let own = own.take(if settings.watch.is_empty() { usize::MAX } else { 0 });
+        let watch = Watch::begin(cx.routers(), paths.chain(own)).await;
+        let migrating = cx.each(step, std::slice::from_ref(first), host_name, |host| async move {
             let session = cx.host(host);
             if let Some((address, port)) = database(cx, &settings.database_url)? {
                 cx.progress(step, &host.name, format!("waits for {address}:{port}"));
@@ -78,8 +84,18 @@ impl super::Step for Migrate {
                     })
                 }
             }
-        })
-        .await
+        });
+        let (result, seen) = watch.during(migrating, settings.watch_for).await;
+        let outcome = result?;
+        if seen.risen.is_empty() {
+            return Ok(outcome);
+        }
+        Err(StepError::failed(format!(
+            "the migration `{command}` ran, and since then the release that serves on {} fails:\n{}",
+            cx.plan.from(),
+            seen.risen.join("\n")
+        ))
+        .hint("the migration is not taken back: mend the database, and make the migration one that the release before it bears"))
     }
 }
 
