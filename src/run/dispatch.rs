@@ -156,7 +156,11 @@ impl Run<'_> {
         if matches!(error.end, End::Fenced | End::Locked) {
             return finished;
         }
-        let undo: Vec<Step> = if flipped && failed.action == Action::Flip && error.end != End::Failed {
+        let undo: Vec<Step> = if failed.action == Action::Migrate && error.in_doubt {
+            // It may still run: taking its pool away would end it half-way. The claim stays (FAULTS.md 42).
+            finished.end = End::InDoubt;
+            self.only(&[Action::Fence])
+        } else if flipped && failed.action == Action::Flip && error.end != End::Failed {
             // The flip has led back by itself and says how that ended; the pools both stay up.
             self.only(&[Action::Fence])
         } else if flipped && failed.action != Action::Flip {

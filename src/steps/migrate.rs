@@ -76,13 +76,11 @@ impl super::Step for Migrate {
                 Ok(done) => Err(StepError::failed(failure(
                     &host.name, command, done.code, &done.log,
                 ))),
-                Err(error) => {
-                    let in_doubt = error.is_in_doubt();
-                    Err(StepError {
-                        in_doubt,
-                        ..StepError::failed(format!("{}: {error}", host.name))
-                    })
-                }
+                Err(error) => Err(StepError {
+                    in_doubt: error.is_in_doubt(),
+                    hint: Some(error.hint(&host.name)),
+                    ..StepError::failed(format!("{}: {error}", host.name))
+                }),
             }
         });
         let (result, seen) = watch.during(migrating, settings.watch_for).await;
