@@ -74,13 +74,77 @@ impl super::Step for Flip {
 
     /// After traffic moved and was seen to go wrong.
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
+        let moved = moved_from_the_dead(cx).await?;
         let error = lead_back(cx, step, String::new()).await;
-        if error.end == End::RolledBack {
-            Ok(())
-        } else {
-            Err(error)
+        if error.end != End::RolledBack {
+            return Err(error);
+        }
+        match &cx.plan.old {
+            Some(old) if moved => answers_again(cx, &old.tag).await,
+            _ => Ok(()),
         }
     }
+}
+
+/// So many answers in a row show that the old release serves again after it was led back to.
+const AGAIN: u32 = 3;
+/// Longest that they may take; a prober's request alone may be under way for 5 s.
+const AGAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Whether traffic is on the new pool everywhere.
+///
+/// # Errors
+/// When it is, and the routers see nobody alive in the old one: moving back would only exchange one dead pool
+/// for another. A run moves back once at most (FAULTS.md 70).
+async fn moved_from_the_dead(cx: &Context) -> Result<bool, StepError> {
+    let (old, new) = (cx.plan.from(), cx.to());
+    let views = join_all(cx.routers().iter().map(|router| observe(cx, router))).await;
+    let moved = views
+        .iter()
+        .all(|view| view.as_ref().is_ok_and(|view| view.is_all(new)));
+    let dead = |view: &Result<RouterView, String>| view.as_ref().is_ok_and(|view| view.up(old) == 0);
+    if !moved || !views.iter().all(dead) {
+        return Ok(moved);
+    }
+    let words: Vec<String> = cx
+        .routers()
+        .iter()
+        .zip(views.iter().flatten())
+        .map(|(router, view)| {
+            format!(
+                "{}: {old}: {}; {new}: {}",
+                router.name,
+                view.servers_in_words(old),
+                view.servers_in_words(new)
+            )
+        })
+        .collect();
+    Err(both(
+        cx,
+        format!(
+            "{old} is down as well, so traffic stays on {new}:\n{}",
+            words.join("\n")
+        ),
+    ))
+}
+
+/// # Errors
+/// When the old release does not answer: then both pools fail, and traffic is left where it is.
+async fn answers_again(cx: &Context, tag: &str) -> Result<(), StepError> {
+    cx.prober.wait_for(tag, AGAIN, AGAIN_WITHIN).await.map_err(|missing| {
+        let (old, routers) = (cx.plan.from(), missing.join(", "));
+        both(cx, format!("traffic is back on {old}, and {tag} does not answer there either (through {routers}); it stays there"))
+    })
+}
+
+fn both(cx: &Context, words: String) -> StepError {
+    let env = &cx.inventory.env;
+    StepError::failed(format!("both pools fail: {words}"))
+        .ending(End::Stuck)
+        .hint(format!(
+            "mend one pool, then pointsman -e {env} lock release {} and pointsman -e {env} flip --to POOL",
+            cx.fence.run
+        ))
 }
 
 impl Flip {
@@ -183,6 +247,7 @@ pub(super) async fn observe(cx: &Context, router: &Router) -> Result<RouterView,
 pub(super) async fn expect_cold(cx: &Context, pool: Pool) -> Result<(), StepError> {
     let views = join_all(cx.routers().iter().map(|router| observe(cx, router))).await;
     let mut problems = Vec::new();
+    let mut end = End::Failed;
     for (router, view) in cx.routers().iter().zip(views) {
         match view {
             Ok(view) if view.is_all(pool.other()) => {}
@@ -190,15 +255,18 @@ pub(super) async fn expect_cold(cx: &Context, pool: Pool) -> Result<(), StepErro
                 "{}: expected no traffic to {pool}, found {}",
                 router.name, view.live
             )),
-            Err(problem) => problems.push(format!(
-                "{}: cannot be read, so it counts as using {pool}: {problem}",
-                router.name
-            )),
+            Err(problem) => {
+                end = End::InDoubt;
+                problems.push(format!(
+                    "{}: cannot be read, so it counts as using {pool}: {problem}",
+                    router.name
+                ));
+            }
         }
     }
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(StepError::failed(problems.join("\n")))
+        Err(StepError::failed(problems.join("\n")).ending(end))
     }
 }

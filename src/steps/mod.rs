@@ -2,6 +2,7 @@
 
 mod check;
 mod claim;
+mod drain;
 mod fence;
 mod fence_hosts;
 mod flip;

@@ -23,6 +23,7 @@ impl super::Step for Start {
             .map(|image| image.service.as_str())
             .collect();
         let project = &cx.inventory.project(cx.to());
+        super::drain::drain(cx, step).await;
         cx.each(step, cx.target_hosts(), host_name, |host| async move {
             let script = start(cx.on_host(project, host)?, release);
             let output = cx
@@ -46,10 +47,15 @@ pub(super) async fn clean_up(cx: &Context, step: &plan::Step) -> Result<(), Step
     let pool = cx.to();
     // Invariant 3: unknown counts as using.
     super::flip::expect_cold(cx, pool).await.map_err(|error| {
+        let end = if error.end == End::InDoubt {
+            End::InDoubt
+        } else {
+            End::Stuck
+        };
         StepError::failed(format!(
             "{pool} is left as it is, because not every router is known to be off it: {error}"
         ))
-        .ending(End::Stuck)
+        .ending(end)
     })?;
     let project = cx.inventory.project(pool);
     let stop_script = &stop(&project);
