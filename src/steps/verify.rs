@@ -24,6 +24,7 @@ impl super::Step for Verify {
             );
             return Err(StepError::failed(message).ending(End::RolledBack));
         }
+        bake(cx, step, tag).await?;
         for router in cx.routers() {
             cx.sink.emit(Kind::StepEnded {
                 phase: step.action.name().to_owned(),
@@ -35,4 +36,23 @@ impl super::Step for Verify {
         }
         Ok(StepOutcome::Applied)
     }
+}
+
+/// Goes on watching after a deploy. A rollback or a flip by hand is what somebody wants now, so it is not held up.
+async fn bake(cx: &Context, step: &plan::Step, tag: &str) -> Result<(), StepError> {
+    let time = cx.inventory.switch.bake;
+    if time.is_zero() || !matches!(cx.plan.intent, plan::Intent::Deploy { .. }) {
+        return Ok(());
+    }
+    for router in cx.routers() {
+        cx.progress(step, &router.name, format!("watches {tag} for {time:?}"));
+    }
+    cx.prober.watch(tag, time).await.map_err(|risen| {
+        let pool = cx.to();
+        let message = format!(
+            "errors rose after traffic had moved to {pool}:\n{}",
+            risen.join("\n")
+        );
+        StepError::failed(message).ending(End::RolledBack)
+    })
 }
