@@ -364,11 +364,9 @@ fn problems_of(found: &HostFacts, inventory: &Inventory, project: &Project) -> V
     }
     // A run that gave up on its migration left it to its end: a second one beside it would do harm.
     let migrating = format!("{}-migrate-", project.name());
-    for still in found
-        .containers
-        .iter()
-        .filter(|c| c.state == "running" && c.name.starts_with(&migrating))
-    {
+    for still in found.containers.iter().filter(|c| {
+        matches!(&*c.state, "running" | "paused" | "restarting") && c.name.starts_with(&migrating)
+    }) {
         problems.push(format!(
             "the migration of an earlier run still runs in container {0}: expected none; `docker logs -f {0}` shows it, \
              deploy again when it has ended",

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod load;
+pub mod scene;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
