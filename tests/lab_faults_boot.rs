@@ -213,7 +213,7 @@ fn an_app_that_is_paused_while_it_boots() {
         until("a new app to pause", Duration::from_secs(40), || {
             !root("web1", &format!("{by_release}; :")).trim().is_empty()
         });
-        run.join().unwrap()
+        run.join().expect("a run")
     });
     ran.says(&["web1 is not healthy", "paused"]);
     assert!(!ran.text().contains("web2 is not healthy"), "{}", ran.text());
