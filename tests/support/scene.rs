@@ -2,11 +2,17 @@
 //! load.
 #![allow(clippy::print_stdout, reason = "figures are part of the test's output")]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::load::Shot;
-use super::{Pointsman, lab, lab_command, lost};
+use super::{Pointsman, lab, lab_command, lost, routers};
+
+/// Longest that what is under way may take to be seen.
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// The environment `two-pools`, with parts of its files replaced: `(file, what stands there, what is to stand there)`.
 /// Its files lie beside the lab's own ones, so that what they name is found.
@@ -70,4 +76,74 @@ pub fn containers(host: &str) -> String {
         host,
         "docker ps -a --format '{{.Names}} {{.State}} {{.Image}}'",
     ])
+}
+
+/// What a router's own checks say of a server.
+pub fn seen_by(router: &str, server: &str) -> String {
+    let stat = lab_command(&["root", router, "lab-ask", "show stat"]);
+    let line = stat.lines().find(|line| line.split(',').nth(1) == Some(server));
+    let status = line.and_then(|line| line.split(',').nth(17)).unwrap_or_default();
+    status.to_owned()
+}
+
+/// Waits until these routers see these servers up, or down.
+pub fn wait_seen(servers: [&str; 2], by: &[&str], up: bool) {
+    until("the routers' own checks", SOON, || {
+        let good = |router: &&str| {
+            servers
+                .iter()
+                .all(|server| seen_by(router, server).starts_with("UP") == up)
+        };
+        by.iter().all(good)
+    });
+}
+
+/// Packets from one host to the web port of another are dropped, and counted.
+pub fn cut(from: &str, to: &str, on: bool) {
+    let (op, address) = (if on { "-I" } else { "-D" }, &lab()[&from.to_uppercase()]);
+    let spec = "-m comment --comment lab:partition -j DROP";
+    root(
+        to,
+        &format!("iptables -w {op} DOCKER-USER -p tcp -s {address} {spec}"),
+    );
+}
+
+/// A request that takes this long, through lb1, and the whole answer.
+pub fn slow(seconds: u32) -> JoinHandle<String> {
+    let mut stream = TcpStream::connect(&routers("ROUTER_URLS")[0]).expect("a connection");
+    let request = format!("GET /slow?s={seconds} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    })
+}
+
+/// Kills the app's containers: what is in front of them stays.
+pub fn kill_apps(hosts: &[&str]) {
+    for host in hosts {
+        root(
+            host,
+            "docker kill $(docker ps -q --filter label=com.docker.compose.service=app)",
+        );
+    }
+}
+
+/// The whole answer to one request through lb1; empty where there is none.
+fn ask(path: &str) -> String {
+    let mut answer = String::new();
+    let _ = TcpStream::connect(&routers("ROUTER_URLS")[0]).and_then(|mut stream| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        stream.read_to_string(&mut answer)
+    });
+    answer
+}
+
+/// Waits until a router answers with this release.
+pub fn wait_hot(tag: &str) {
+    until("the flip", Duration::from_secs(60), || {
+        ask("/version").lines().any(|line| line.trim() == tag)
+    });
 }
