@@ -236,7 +236,8 @@ fn baking(
 /// deploy ends with 0 (seen in the first draft of this test, which came too late).
 fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
     let (ran, shots, slows) = baking(11, || {
-        let slows: Vec<_> = (0..4).map(|_| slow(4)).collect();
+        // One for each host: its other workers go on answering.
+        let slows: Vec<_> = (0..2).map(|_| slow(4)).collect();
         std::thread::sleep(Duration::from_millis(500)); // they are with their servers
         let break_it =
             "sed -i 's|proxy_pass http://app;|return 500;|' /etc/nginx/nginx.conf && nginx -s reload";
@@ -264,7 +265,7 @@ fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
     );
     assert!(back < Duration::from_secs(2), "rolled back too late: {back:?}");
     let ended = slows.into_iter().map(|slow| slow.join().expect("an answer"));
-    assert_eq!(ended.filter(|answer| answer.contains("slept")).count(), 4);
+    assert_eq!(ended.filter(|answer| answer.contains("slept")).count(), 2);
     normal
         .expect(&["status"], 0)
         .says(&["green is hot", "lock: free"]);
