@@ -15,12 +15,13 @@ fn faults_before_a_flip() {
     let pointsman = Pointsman::new("two-pools");
     pointsman.expect(&["deploy", "v1"], 0);
     let load = Load::start(&routers("ROUTER_URLS"), "/version", 100);
+    // First: only a database that v2 has not migrated yet has something to lock.
+    a_migration_that_waits_for_a_lock_is_left_to_its_end(&pointsman);
     a_compose_file_that_the_hosts_refuse();
     a_compose_that_is_killed_while_it_starts(&pointsman);
     an_app_that_is_paused_while_it_boots();
     a_host_that_no_router_reaches();
     a_reboot_brings_back_what_belongs_there(&pointsman);
-    a_migration_that_waits_for_a_lock_is_left_to_its_end(&pointsman);
     a_migration_that_breaks_the_release_that_serves();
     let shots = load.stop();
     none_lost("faults before a flip", &shots);
@@ -33,11 +34,13 @@ fn faults_before_a_flip() {
 /// `health::watch::tests::nothing_is_said_where_nothing_breaks`.
 fn a_migration_that_breaks_the_release_that_serves() {
     let drop = r#"command = ["sh", "-c", "bin/rails db:migrate && ruby -rpg -e 'PG.connect(ENV[%q(DATABASE_URL)]).exec(%q(ALTER TABLE visits DROP COLUMN count))'"]
-watch = ["/", "/version"]
-watch_for = "2s""#;
+watch = ["/", "/version"]"#;
     let pointsman = changed(
         "breaks",
-        &[("common.toml", r#"command = ["bin/rails", "db:migrate"]"#, drop)],
+        &[
+            ("common.toml", r#"command = ["bin/rails", "db:migrate"]"#, drop),
+            ("common.toml", "watch_for = \"500ms\"", "watch_for = \"2s\""),
+        ],
     );
     let page = Load::start(&routers("ROUTER_URLS"), "/", 20);
     let ran = pointsman.expect(&["deploy", "v2"], 10);
@@ -73,7 +76,7 @@ fn a_migration_that_waits_for_a_lock_is_left_to_its_end(normal: &Pointsman) {
         ])
     };
     std::thread::scope(|scope| {
-        let holder = format!("{psql} -c \"BEGIN; LOCK TABLE visits; SELECT pg_sleep(120)\" 2>&1 || :");
+        let holder = format!("{psql} -c \"BEGIN; LOCK TABLE visits; SELECT pg_sleep(40)\" 2>&1 || :");
         scope.spawn(move || root("db", &holder));
         let waiting =
             |what: &str| format!("{psql} -t -A -c \"SELECT count(*) FROM pg_stat_activity WHERE {what}\"");
