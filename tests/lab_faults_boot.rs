@@ -60,7 +60,8 @@ watch = ["/", "/version"]"#;
 }
 
 /// Row 42. The lock on the table is the fault; that the container still runs when pointsman has ended shows that
-/// nobody stopped it. With the dispatcher's exception for migrations taken out it is gone then (seen by hand).
+/// nobody stopped it. With the dispatcher's exception for migrations taken out the run takes the pool away and ends
+/// with 10 (seen by hand).
 fn a_migration_that_waits_for_a_lock_is_left_to_its_end(normal: &Pointsman) {
     let short = changed(
         "hangs",
@@ -243,7 +244,8 @@ fn a_host_that_no_router_reaches() {
 }
 
 /// Row 47: a host of the pool that was cleaned up comes back empty; one of the hot pool comes back with its release.
-/// Where `stop.sh` only stops containers, without removing them, `restart: always` brings them back (seen by hand).
+/// A container that is only stopped, and not removed as `stop.sh` does, comes back if it is `restart: always` (seen by
+/// hand).
 fn a_reboot_brings_back_what_belongs_there(pointsman: &Pointsman) {
     let booted = |host: &str| root(host, "stat -c %Z /proc/1");
     for host in ["web1", "web3"] {

@@ -111,8 +111,8 @@ fn routers_that_cannot_be_moved_or_see_nobody(pointsman: &Pointsman) {
     none_lost("faults of the routers", &load.stop());
 }
 
-/// Row 71: requests that began on a pool live on there; its next deploy waits for them, and not for ever. Without the
-/// wait (`drain = "0s"`) the first of these deploys warns as the second one does.
+/// Row 71: requests that began on a pool live on there; its next deploy waits for them, and not for ever. The second
+/// deploy, which waits for a second only, is the control of the first.
 fn requests_in_progress_on_a_pool_that_is_replaced(normal: &Pointsman) {
     let drains = |longest: &str| {
         let with = format!("connector = \"haproxy\"\ndrain = \"{longest}\"");
@@ -232,8 +232,8 @@ fn baking(
     })
 }
 
-/// Row 68: the release goes wrong on one of two hosts; what is in progress ends well. Without the bake the
-/// deploy ends with 0 (seen in the first draft of this test, which came too late).
+/// Row 68: the release goes wrong on one of two hosts; what is in progress ends well. Its control, a release that
+/// stays well, is in `report::prober::tests::a_watch_ends_when_errors_rise_or_another_release_answers`.
 fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
     let (ran, shots, slows) = baking(11, || {
         // One for each host: its other workers go on answering.
