@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 
-use super::context::Context;
-use super::error::{End, StepError};
+use super::Context;
+use crate::fleet::{End, StepError};
 use crate::plan;
 use crate::report::{Kind, StepOutcome};
 
@@ -13,10 +13,10 @@ pub(super) struct Verify;
 #[async_trait]
 impl super::Step for Verify {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
-        let tag = &cx.plan.release.tag;
+        let tag = &cx.job.plan.release.tag;
         // Routers spread requests over the pool's servers: this many answers in a row have met each.
-        let in_a_row = u32::try_from(cx.target_hosts().len() * 2).unwrap_or(u32::MAX);
-        if let Err(missing) = cx.prober.wait_for(tag, in_a_row, step.deadline()).await {
+        let in_a_row = u32::try_from(cx.job.hosts().len() * 2).unwrap_or(u32::MAX);
+        if let Err(missing) = cx.fleet.answers(&cx.job, tag, in_a_row, step.deadline()).await {
             let message = format!(
                 "expected {in_a_row} answers of {tag} in a row through every router within {:?}, not seen through {}",
                 step.deadline(),
@@ -25,8 +25,8 @@ impl super::Step for Verify {
             return Err(StepError::failed(message).ending(End::RolledBack));
         }
         bake(cx, step, tag).await?;
-        for router in cx.routers() {
-            cx.sink.emit(Kind::StepEnded {
+        for router in cx.job.routers() {
+            cx.job.sink.emit(Kind::StepEnded {
                 phase: step.action.name().to_owned(),
                 target: router.name.clone(),
                 result: StepOutcome::Applied,
@@ -40,14 +40,15 @@ impl super::Step for Verify {
 
 /// Goes on watching after a deploy. A rollback or a flip by hand is what somebody wants now, so it is not held up.
 async fn bake(cx: &Context, step: &plan::Step, tag: &str) -> Result<(), StepError> {
-    let time = cx.inventory.switch.bake;
-    if time.is_zero() || !matches!(cx.plan.intent, plan::Intent::Deploy { .. }) {
+    let time = cx.job.inventory.switch.bake;
+    if time.is_zero() || !matches!(cx.job.plan.intent, plan::Intent::Deploy { .. }) {
         return Ok(());
     }
-    for router in cx.routers() {
-        cx.progress(step, &router.name, format!("watches {tag} for {time:?}"));
+    for router in cx.job.routers() {
+        cx.job
+            .progress(step, &router.name, format!("watches {tag} for {time:?}"));
     }
-    cx.prober.watch(tag, time).await.map_err(|risen| {
+    cx.fleet.bake(&cx.job, tag, time).await.map_err(|risen| {
         let pool = cx.to();
         let message = format!(
             "errors rose after traffic had moved to {pool}:\n{}",
