@@ -476,6 +476,28 @@ fn flips_in_a_storm_of_reloads() {
     }
 }
 
+/// A master that reloads is away for a moment, and that may be between its list of workers and what one of them says.
+/// Without the second try in routes.sh the look and the flip are in doubt (seen with it taken out).
+#[test]
+fn a_master_that_is_away_for_a_moment_is_asked_again() {
+    let router = Router::start();
+    let _early = router.half_a_request();
+    router.reload();
+    let away = Between::away(&router.path("away.sock"), &router.path("master.sock"));
+    let haproxy = router.haproxy_with("admin.sock", "away.sock");
+    let seen = haproxy
+        .view(&router.read(&haproxy.observe_script()))
+        .expect("a view");
+    assert!(seen.is_all(Pool::Blue) && seen.workers.len() == 1, "{seen:?}");
+    let looked = away.fired();
+    assert!(looked > 0, "the fault fired");
+    let armed = router
+        .arm(&haproxy.flip_script(&to(Pool::Green)), None)
+        .expect("armed");
+    assert_eq!(moved(&armed.commit(), Pool::Green).workers.len(), 1);
+    assert!(away.fired() > looked, "the fault fired");
+}
+
 #[test]
 fn doctor_sees_what_is_wrong() {
     let router = Router::start();

@@ -64,8 +64,8 @@ struct Seen {
     streak: (String, u32),
     losses: Vec<String>,
     losses_before_any: Vec<String>,
-    /// The release that is expected of every answer, while somebody watches.
-    watched: Option<(String, ErrorRate)>,
+    /// While somebody watches: the release that is expected of every answer, once it was seen.
+    watched: Option<(Option<String>, ErrorRate)>,
 }
 
 /// When requests that one release answered were sent.
@@ -131,13 +131,21 @@ impl Prober {
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
 
-    /// Watches for this long whether every router goes on answering `tag`; ends as soon as one does not.
+    /// From now on errors count for [`Prober::watch`], whichever release answers.
+    pub fn count_errors(&self) {
+        for asked in &self.routers {
+            asked.seen().watched = Some((None, ErrorRate::default()));
+        }
+    }
+
+    /// Watches for this long whether every router goes on answering `tag`; ends as soon as one does not, at once where
+    /// errors have risen since [`Prober::count_errors`].
     ///
     /// # Errors
     /// Each router whose errors have risen by then, in words; answers of another release are errors, too.
     pub async fn watch(&self, tag: &str, time: Duration) -> Result<(), Vec<String>> {
         for asked in &self.routers {
-            asked.seen().watched = Some((tag.to_owned(), ErrorRate::default()));
+            asked.seen().watched.get_or_insert_default().0 = Some(tag.to_owned());
         }
         let until = tokio::time::Instant::now() + time;
         let risen = || -> Vec<String> { self.routers.iter().filter_map(|asked| asked.risen()).collect() };
@@ -294,7 +302,7 @@ impl Asked {
         }
         if let Some((wanted, rate)) = &mut seen.watched {
             rate.add(match &answer {
-                Ok(tag) if tag == wanted => None,
+                Ok(tag) if wanted.as_ref().is_none_or(|wanted| wanted == tag) => None,
                 Ok(tag) => Some(format!("{tag} answered")),
                 Err(why) => Some(why.clone()),
             });
@@ -470,6 +478,23 @@ mod tests {
         assert!(after < Duration::from_secs(1), "{after:?}");
         let (mixed, _) = watched(|n| ok(if n > 50 && n % 2 == 0 { "v1" } else { "v2" })).await;
         assert!(mixed.unwrap_err()[0].ends_with("at last: v1 answered"));
+        // What went wrong before the watch counts, if it was to be counted; which release answered does not.
+        let early = |n| {
+            if n % 2 == 0 && n < 30 {
+                Some(SICK.into())
+            } else {
+                ok(if n < 40 { "v1" } else { "v2" })
+            }
+        };
+        for counts in [true, false] {
+            let prober = Prober::start(vec![server(early).await], "/version".into(), None, 200);
+            if counts {
+                prober.count_errors();
+            }
+            prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
+            let seen = prober.watch("v2", Duration::from_millis(200)).await;
+            assert_eq!(seen.is_err(), counts, "{seen:?}");
+        }
         let (well, after) = watched(|_| ok("v2")).await;
         assert_eq!(well, Ok(()));
         assert!(after >= Duration::from_secs(2));

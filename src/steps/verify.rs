@@ -14,6 +14,9 @@ pub(super) struct Verify;
 impl super::Step for Verify {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
         let tag = &cx.job.plan.release.tag;
+        if bakes(cx) {
+            cx.fleet.count_errors();
+        }
         // Routers spread requests over the pool's servers: this many answers in a row have met each.
         let in_a_row = u32::try_from(cx.job.hosts().len() * 2).unwrap_or(u32::MAX);
         if let Err(missing) = cx.fleet.answers(&cx.job, tag, in_a_row, step.deadline()).await {
@@ -38,10 +41,15 @@ impl super::Step for Verify {
     }
 }
 
-/// Goes on watching after a deploy. A rollback or a flip by hand is what somebody wants now, so it is not held up.
+/// A rollback or a flip by hand is what somebody wants now, so it is not held up.
+fn bakes(cx: &Context) -> bool {
+    !cx.job.inventory.switch.bake.is_zero() && matches!(cx.job.plan.intent, plan::Intent::Deploy { .. })
+}
+
+/// Goes on watching after a deploy.
 async fn bake(cx: &Context, step: &plan::Step, tag: &str) -> Result<(), StepError> {
     let time = cx.job.inventory.switch.bake;
-    if time.is_zero() || !matches!(cx.job.plan.intent, plan::Intent::Deploy { .. }) {
+    if !bakes(cx) {
         return Ok(());
     }
     for router in cx.job.routers() {

@@ -1,6 +1,7 @@
 //! Stands between HAProxy's socket and whoever talks to it, and does as asked with commands that change a map.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +32,44 @@ impl Between {
             for client in listener.incoming().flatten() {
                 let (real, count) = (real.clone(), count.clone());
                 std::thread::spawn(move || pass(client, &real, fault, &count));
+            }
+        });
+        Between(fired)
+    }
+
+    /// Listens in front of a master, and refuses connections for a moment after each list of workers.
+    pub fn away(socket: &Path, real: &Path) -> Between {
+        let fired = Arc::new(AtomicUsize::new(0));
+        let (socket, real, count) = (socket.to_owned(), real.to_owned(), fired.clone());
+        let mut listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            loop {
+                let (mut client, _) = listener.accept().expect("a client");
+                let mut text = String::new();
+                let mut server = UnixStream::connect(&real).expect("the master");
+                if client.read_to_string(&mut text).is_err() {
+                    continue;
+                }
+                let mut answer = Vec::new();
+                let lists = text.contains("show proc");
+                let asked = server
+                    .write_all(text.as_bytes())
+                    .and_then(|()| server.shutdown(Shutdown::Write));
+                asked
+                    .and_then(|()| server.read_to_end(&mut answer))
+                    .expect("an answer");
+                if !lists {
+                    let _ = client.write_all(&answer);
+                    continue;
+                }
+                // Refused from before the answer is there.
+                drop(listener);
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = client.write_all(&answer);
+                drop(client);
+                std::thread::sleep(std::time::Duration::from_millis(300)); // as long as a reload takes
+                std::fs::remove_file(&socket).expect("removed");
+                listener = UnixListener::bind(&socket).expect("a socket");
             }
         });
         Between(fired)

@@ -108,10 +108,15 @@ impl Router {
 
     /// The connector, through another socket.
     pub fn haproxy_by(&self, socket: &str) -> Haproxy {
+        self.haproxy_with(socket, "master.sock")
+    }
+
+    /// The connector, through other sockets.
+    pub fn haproxy_with(&self, socket: &str, master: &str) -> Haproxy {
         let text = |name: &str| self.path(name).display().to_string();
         Haproxy::new(Settings {
             socket: text(socket),
-            master_socket: Some(text("master.sock")),
+            master_socket: Some(text(master)),
             map: text("map/pools.map"),
             key: "shop".into(),
             backend: "shop_{pool}".into(),

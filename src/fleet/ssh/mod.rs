@@ -209,6 +209,12 @@ impl Fleet for SshFleet {
         }
     }
 
+    fn count_errors(&self) {
+        if let Some(prober) = &self.prober {
+            prober.count_errors();
+        }
+    }
+
     async fn bake(&self, _job: &Job, tag: &str, time: Duration) -> Result<(), Vec<String>> {
         match &self.prober {
             Some(prober) => prober.watch(tag, time).await,

@@ -28,7 +28,8 @@ write_files() {
 
 # A worker without our key can be given one; one without the map, or that does not answer, cannot be moved.
 check_worker() {
-  ask "$MASTER" 1 "@!$1 get map $MAP $KEY"
+  tries_of "$MASTER"
+  until ask "$MASTER" 1 "@!$1 get map $MAP $KEY"; do again || break; done
   case $answer in
     type=* | *"Can't find the target PID"*) ;;
     *) problems="${problems}worker $1 cannot be moved: ${answer%"$nl"}$nl" ;;
@@ -61,8 +62,12 @@ set_in() {
 }
 set_by() {
   value=
-  ask "$2" 1 "${3}$1 map $MAP $KEY $VALUE; ${3}get map $MAP $KEY"
-  case $? in
+  tries_of "$2"
+  # Sent again only where nothing was sent.
+  until ask "$2" 1 "${3}$1 map $MAP $KEY $VALUE; ${3}get map $MAP $KEY"; do
+    [ "$told" = 1 ] && again || break
+  done
+  case $told in
     0) value_of "$answer" ;;
     1) ;;
     *) touched=yes ;;

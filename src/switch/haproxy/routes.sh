@@ -8,10 +8,25 @@ value_of() {
   esac
 }
 
+# `until ask SOCKET ...; do again; done`, after `tries_of SOCKET`: a master that reloads is away for as long as it reads
+# its configuration, whatever was asked of it before. A worker's own socket never is: one try must do.
+tries_of() {
+  tries=1
+  [ "$1" != "$MASTER" ] || tries=20
+}
+again() {
+  tries=$((tries - 1))
+  case $tries:$answer in
+    0:* | *'No such file'* | *[Pp]ermission* | *'in time'*) return 1 ;;
+  esac
+  sleep 0.1 2>/dev/null || sleep 1
+}
+
 # `read_in SOCKET PREFIX`: the value that this worker uses, as `value`. Fails when it did not say.
 read_in() {
   value=
-  ask "$1" 1 "${2}get map $MAP $KEY" || return 1
+  tries_of "$1"
+  until ask "$1" 1 "${2}get map $MAP $KEY"; do again || return 1; done
   value_of "$answer"
   [ -n "$value" ]
 }
@@ -25,18 +40,13 @@ workers= problems=
 each_worker() {
   workers= problems=
   [ -n "$MASTER" ] || return 0
-  # A master that is reloading is away for as long as it reads its configuration. When it answers again it has
-  # done so, and the workers that it names are all there are.
-  tries=20
+  # When it answers again after a reload, the workers that it names are all there are.
+  tries_of "$MASTER"
   until ask "$MASTER" 3 'show proc'; do
-    tries=$((tries - 1))
-    case $tries:$answer in
-      0:* | *'No such file'* | *[Pp]ermission* | *'in time'*)
-        problems="the workers that a reload left behind cannot be listed: ${answer%"$nl"}$nl"
-        return 0
-        ;;
-    esac
-    sleep 0.1 2>/dev/null || sleep 1
+    again || {
+      problems="the workers that a reload left behind cannot be listed: ${answer%"$nl"}$nl"
+      return 0
+    }
   done
   list=$answer left=
   while read -r pid kind rest; do
