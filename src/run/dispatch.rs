@@ -10,7 +10,7 @@ use crate::fleet::{End, StepError, Stop};
 use crate::journal::{Journal, LineKind};
 use crate::plan::{Action, Step};
 use crate::report::{Kind, StepOutcome};
-use crate::steps::{Context, step_for};
+use crate::steps::{Context, step_for, tell_routers};
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -81,6 +81,13 @@ impl Run<'_> {
             }
             if step.action == Action::Verify && !plan.undoes {
                 self.wanted(LineKind::PointOfNoReturn, None, json!({}));
+                // Whoever takes over from here must know it before anything that follows is done.
+                if plan.has(Action::Prune)
+                    && let Err(error) = tell_routers(self.cx, step).await
+                {
+                    let message = format!("the routers could not be told that it is done: {error}");
+                    self.cx.job.sink.emit(Kind::Warning { message });
+                }
             }
         }
         Ok(())
