@@ -122,14 +122,15 @@ fn requests_in_progress_on_a_pool_that_is_replaced(normal: &Pointsman) {
         )
     };
     normal.expect(&["flip"], 0);
-    let ending = slow(16);
+    let ending = slow(24);
     normal.expect(&["rollback"], 0);
-    let ran = drains("30s").expect(&["-v", "deploy", "v3", "--no-flip"], 0);
+    let ran = drains("30s").expect(&["--json", "deploy", "v3", "--no-flip"], 0);
+    ran.says(&["waits for requests in progress: 1 through lb1"]);
     assert!(ending.is_finished(), "it was waited for");
-    assert!(ending.join().expect("an answer").contains("slept 16.0 v2"));
+    assert!(ending.join().expect("an answer").contains("slept 24.0 v2"));
     assert!(!ran.text().contains("still in progress"), "{}", ran.text());
     normal.expect(&["flip"], 0);
-    let long = slow(16);
+    let long = slow(30);
     normal.expect(&["rollback"], 0);
     drains("1s")
         .expect(&["deploy", "v2", "--no-flip"], 0)
@@ -177,7 +178,8 @@ fn what_a_rollback_needs_is_never_pruned(normal: &Pointsman) {
     drop(registry);
 }
 
-/// Row 65: web1 passes every check, and what its port answers is the old release.
+/// Row 65: web1 passes every check, and what its port answers is the old release. Four answers in a row, as it once
+/// was, came about by chance under load, and the deploy ended with 0 (seen in this test).
 fn answers_of_both_releases(normal: &Pointsman) {
     let redirect = |op: &str| {
         let to = &lab()["WEB3"];
@@ -204,7 +206,7 @@ fn answers_of_both_releases(normal: &Pointsman) {
         .iter()
         .for_each(|router| drop(root(router, "sv 2 haproxy")));
     assert_eq!(ran.code(), 11, "{}", ran.text());
-    ran.says(&["expected 4 answers of v3 in a row through every router"]);
+    ran.says(&["expected 50 answers of v3 in a row through every router"]);
     assert_ne!(counted.trim(), "0", "the fault fired");
     let v3 = shots.iter().filter(|shot| shot.answer.as_deref() == Ok("v3"));
     assert!(v3.count() > 0, "traffic had moved");
