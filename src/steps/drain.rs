@@ -1,12 +1,9 @@
 //! Waits, before a cold pool is replaced, for what is still in progress on it: long downloads and websockets that
 //! began before the flip away from it live on there, as it was kept running (FAULTS.md 71).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::future::join_all;
-
-use super::context::Context;
-use super::flip::observe;
+use super::Context;
 use crate::plan;
 use crate::report::Kind;
 
@@ -17,12 +14,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// It never fails: who holds a connection for ever must not keep a release away.
 pub(super) async fn drain(cx: &Context, step: &plan::Step) {
     let pool = cx.to();
-    let until = Instant::now() + cx.inventory.switch.drain;
+    let drain = cx.job.inventory.switch.drain;
+    let mut waited = Duration::ZERO;
     loop {
-        let views = join_all(cx.routers().iter().map(|router| observe(cx, router))).await;
         let mut words = Vec::new();
         let mut left = 0;
-        for (router, view) in cx.routers().iter().zip(views) {
+        for (router, view) in cx.views().await {
             // One that cannot be read is nobody to wait for: every router was read as off this pool before.
             let Ok(view) = view else { continue };
             let sessions: u64 = view
@@ -41,22 +38,22 @@ pub(super) async fn drain(cx: &Context, step: &plan::Step) {
             return;
         }
         let words = words.join(", ");
-        if Instant::now() >= until {
-            cx.sink.emit(Kind::Warning {
+        if waited >= drain || cx.job.go_on().is_err() {
+            cx.job.sink.emit(Kind::Warning {
                 message: format!(
-                    "{left} requests are still in progress on {pool} after {:?} ({words}); starting the release ends them",
-                    cx.inventory.switch.drain
+                    "{left} requests are still in progress on {pool} after {drain:?} ({words}); starting the release ends them"
                 ),
             });
             return;
         }
-        for host in cx.target_hosts() {
-            cx.progress(
+        for host in cx.job.hosts() {
+            cx.job.progress(
                 step,
                 &host.name,
                 format!("waits for requests in progress: {words}"),
             );
         }
-        tokio::time::sleep(PAUSE).await;
+        cx.fleet.pause(PAUSE).await;
+        waited += PAUSE;
     }
 }

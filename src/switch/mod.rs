@@ -10,7 +10,7 @@ use async_trait::async_trait;
 pub use view::{BackendServer, Route, RouterView, Worker};
 
 use crate::inventory::{self, Inventory, Router};
-use crate::remote::{Armed, Fence, Output, RemoteError, Session};
+use crate::remote::{Armed, Guarded, Output, RemoteError, Session};
 
 /// Why a router could not be read or moved.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -97,8 +97,7 @@ pub trait Connector: Send + Sync {
     async fn arm(
         &self,
         session: &Session,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError>;

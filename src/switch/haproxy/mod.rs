@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use super::{ArmedFlip, Connector, Finding, Route, RouterView, SwitchError};
 use crate::inventory::switch::Haproxy as Settings;
 use crate::inventory::{Inventory, Pool, Router};
-use crate::remote::{Fence, Output, Script, Session};
+use crate::remote::{Guarded, Output, Script, Session};
 
 /// Longest that one look at HAProxy may take, once connected: its sockets are asked one after the other, for a
 /// few seconds at most each.
@@ -134,12 +134,11 @@ impl Connector for Haproxy {
     async fn arm(
         &self,
         session: &Session,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError> {
-        let armed = session.arm(fence, step, &self.flip_script(to), lease).await?;
+        let armed = session.arm(work, &self.flip_script(to), lease).await?;
         Ok(ArmedFlip {
             armed,
             read: Haproxy::flipped,

@@ -1,0 +1,30 @@
+//! Whose lock a run may take over: nobody's that may be alive, unless the user names the run.
+
+use super::refuse::Refusal;
+use super::{Intent, Wish};
+use crate::inventory::Inventory;
+use crate::observe::{Holder, Observation};
+
+/// The runs whose lock the plan takes over. One that has ended, and could only not give its lock back, is
+/// taken over without a word.
+///
+/// # Errors
+/// [`Refusal::Locked`] with who holds it.
+pub(super) fn stolen(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Vec<String>, Refusal> {
+    let named = match &wish.intent {
+        Intent::Resume { run } | Intent::Abort { run } => Some(run),
+        _ => wish.steal.as_ref(),
+    };
+    let mut steal = Vec::new();
+    for holder in seen.holders() {
+        if !holder.is_over() && named != Some(&holder.run) {
+            return Err(Refusal::Locked(in_words(&inventory.env, &holder)));
+        }
+        steal.push(holder.run);
+    }
+    Ok(steal)
+}
+
+fn in_words(env: &str, holder: &Holder) -> String {
+    format!("{env} is locked by run {holder}")
+}
