@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::load::{Load, Shot};
 use support::scene::{
-    Held, SOON, changed, containers, cut, hits, kill_apps, none_lost, root, slow, until, wait_hot, wait_seen,
+    SOON, changed, containers, cut, hits, kill_apps, none_lost, root, slow, until, wait_hot, wait_seen,
 };
 use support::{Fault, Pointsman, Ran, lab, lab_command, lost, reset, routers};
 
@@ -121,57 +121,25 @@ fn requests_in_progress_on_a_pool_that_is_replaced(normal: &Pointsman) {
             &[("two-pools.toml", "connector = \"haproxy\"", &with)],
         )
     };
-    // Newest first: what the last run has done on web1.
-    let done = |step: &str| {
-        let runs = "cd /home/deploy/shop/.pointsman/shop/two-pools/runs && ls $(ls -t | head -n 1)";
-        root("web1", runs)
-            .lines()
-            .any(|file| file == format!("{step}.rc"))
-    };
-    let apps = || {
-        lab_command(&[
-            "ssh",
-            "web1",
-            "docker ps -q --filter label=com.docker.compose.service=app",
-        ])
-    };
-    let held = || {
+    // The longest that the app allows: a deploy comes to the drain some ten seconds after its beginning.
+    let in_progress = || {
         normal.expect(&["flip"], 0);
-        let held = Held::begin();
+        let request = slow(30);
         normal.expect(&["rollback"], 0);
-        held
+        request
     };
-    // One that ends while it is waited for.
-    let (ending, patient) = (held(), drains("60s"));
-    let before = apps();
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| patient.expect(&["--json", "deploy", "v3", "--no-flip"], 0));
-        until("the migration's end", Duration::from_secs(60), || done("migrate"));
-        std::thread::sleep(Duration::from_secs(3)); // it would have started long ago
-        assert_eq!(apps(), before, "it is waited for");
-        let answer = ending.end();
-        assert!(
-            answer.starts_with("HTTP/1.1 4"),
-            "expected Rails to say that it has no such route: {answer}"
-        );
-        let ran = run.join().expect("a run");
-        ran.says(&["waits for requests in progress: 1 through lb1"]);
-        assert!(!ran.text().contains("still in progress"), "{}", ran.text());
-    });
-    // One that does not end.
-    let (staying, hasty) = (held(), drains("1s"));
-    let before = apps();
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| hasty.expect(&["deploy", "v2", "--no-flip"], 0));
-        until("the end of patience", Duration::from_secs(60), || {
-            apps() != before
-        });
-        // Compose stops with the app's own signal and grace, so even this one may end well.
-        drop(staying);
-        run.join()
-            .expect("a run")
-            .says(&["1 requests are still in progress on blue after 1s (1 through lb1)"]);
-    });
+    let ending = in_progress();
+    let ran = drains("60s").expect(&["--json", "deploy", "v3", "--no-flip"], 0);
+    ran.says(&["waits for requests in progress: 1 through lb1"]);
+    assert!(!ran.text().contains("still in progress"), "{}", ran.text());
+    assert!(ending.is_finished(), "it was waited for");
+    assert!(ending.join().expect("an answer").contains("slept 30.0 v2"));
+    // Compose stops with the app's own signal and grace, so even a request that is not waited for may end well.
+    let staying = in_progress();
+    drains("1s")
+        .expect(&["deploy", "v2", "--no-flip"], 0)
+        .says(&["1 requests are still in progress on blue after 1s (1 through lb1)"]);
+    drop(staying);
 }
 
 /// Row 74: with as little kept as can be, what runs and what a rollback needs stays, and so does what is not ours.

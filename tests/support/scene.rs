@@ -120,29 +120,6 @@ pub fn slow(seconds: u32) -> JoinHandle<String> {
     })
 }
 
-/// A request through lb1 that is in progress for as long as the test wants: half of its body is missing.
-pub struct Held(TcpStream);
-
-impl Held {
-    pub fn begin() -> Held {
-        let mut stream = TcpStream::connect(&routers("ROUTER_URLS")[0]).unwrap();
-        let request =
-            "POST /version HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhalf ";
-        stream.write_all(request.as_bytes()).unwrap();
-        Held(stream)
-    }
-
-    /// The other half, and the answer.
-    pub fn end(mut self) -> String {
-        let mut answer = String::new();
-        let _ = self
-            .0
-            .write_all(b"whole")
-            .and_then(|()| self.0.read_to_string(&mut answer));
-        answer
-    }
-}
-
 /// Kills the app's containers: what is in front of them stays.
 pub fn kill_apps(hosts: &[&str]) {
     for host in hosts {
