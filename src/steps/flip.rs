@@ -146,7 +146,7 @@ fn both(cx: &Context, words: String) -> StepError {
     StepError::failed(format!("both pools fail: {words}"))
         .ending(End::Stuck)
         .hint(format!(
-            "mend one pool, then pointsman -e {env} flip --to POOL --steal {run}"
+            "mend one pool, then pointsman -e {env} lock release {run} and pointsman -e {env} flip --to POOL"
         ))
 }
 
