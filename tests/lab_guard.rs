@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use pointsman::inventory::Ssh;
-use pointsman::remote::{Claim, Fence, Output, RemoteError, Script, Server, Session, Sessions};
+use pointsman::remote::{Claim, Fence, Guarded, Output, RemoteError, Script, Server, Session, Sessions};
 use support::lab;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -62,8 +62,7 @@ impl Site {
     async fn take(&self, run: &str, epoch: u64) {
         self.session()
             .fence(
-                &self.fence(run, epoch),
-                "fence",
+                &Guarded::new(&self.fence(run, epoch), "fence"),
                 &Claim::default(),
                 &Script::new(":"),
                 SOON,
@@ -76,7 +75,11 @@ impl Site {
     async fn mark(&self, run: &str, epoch: u64) -> Result<Output, RemoteError> {
         let script = Script::new("echo here >\"$STATE/mark\"").var("STATE", &self.state_dir);
         self.session()
-            .mutate(&self.fence(run, epoch), &format!("mark-{epoch}"), &script, SOON)
+            .mutate(
+                &Guarded::new(&self.fence(run, epoch), &format!("mark-{epoch}")),
+                &script,
+                SOON,
+            )
             .await
     }
 
@@ -115,7 +118,7 @@ async fn an_older_epoch_changes_nothing() {
     // A run that never fenced this server may not change it either.
     assert!(matches!(
         site.mark("newer", 3).await,
-        Err(RemoteError::Refused { .. })
+        Err(RemoteError::Unfenced { .. })
     ));
 }
 
@@ -135,7 +138,7 @@ async fn of_eight_runs_at_once_one_takes_the_epoch() {
                     ..Claim::default()
                 };
                 session
-                    .fence(&fence, "fence", &claim, &Script::new(":"), SOON)
+                    .fence(&Guarded::new(&fence, "fence"), &claim, &Script::new(":"), SOON)
                     .await
             }
         });
@@ -155,14 +158,14 @@ async fn a_held_lock_keeps_others_out_until_it_is_given_back() {
     let hold = |steal: Option<&str>| Claim {
         hold: true,
         owner: "{\"run\":\"a\"}".into(),
-        steal: steal.map(str::to_owned),
+        steal: steal.map(str::to_owned).into_iter().collect(),
         expect: None,
     };
     let take = |run: &'static str, epoch, claim: Claim| {
         let (session, fence) = (site.session(), site.fence(run, epoch));
         async move {
             session
-                .fence(&fence, "fence", &claim, &Script::new(":"), SOON)
+                .fence(&Guarded::new(&fence, "fence"), &claim, &Script::new(":"), SOON)
                 .await
         }
     };
@@ -196,7 +199,7 @@ async fn a_mutation_outlives_its_client_and_its_result_is_known() {
         let session = other.session();
         let cut = tokio::time::timeout(
             Duration::from_millis(900),
-            session.mutate(&fence, "slow", &script, SOON),
+            session.mutate(&Guarded::new(&fence, "slow"), &script, SOON),
         )
         .await;
         assert!(cut.is_err(), "the mutation was to be cut");
@@ -221,7 +224,7 @@ async fn the_lock_is_not_inherited_by_what_a_command_starts() {
     let daemon = Script::new("setsid sleep 60 >/dev/null 2>&1 & echo $!");
     let started = site
         .session()
-        .mutate(&site.fence("run", 1), "daemon", &daemon, SOON)
+        .mutate(&Guarded::new(&site.fence("run", 1), "daemon"), &daemon, SOON)
         .await
         .unwrap();
     let since = Instant::now();
@@ -243,8 +246,7 @@ async fn a_command_is_ended_at_its_deadline() {
     let output = site
         .session()
         .mutate(
-            &site.fence("run", 1),
-            "hang",
+            &Guarded::new(&site.fence("run", 1), "hang"),
             &Script::new("sleep 60"),
             Duration::from_secs(2),
         )
@@ -264,7 +266,7 @@ async fn an_armed_guard_moves_only_at_the_word_and_within_its_lease() {
             .var("STATE", &site.state_dir);
     let arm = |step: &'static str, lease| {
         let (session, fence, script) = (site.session(), site.fence("run", 1), script.clone());
-        async move { session.arm(&fence, step, &script, lease).await }
+        async move { session.arm(&Guarded::new(&fence, step), &script, lease).await }
     };
     drop(arm("dropped", SOON).await.unwrap());
     assert!(!site.has("mark").await, "a guard that never got the word moved");

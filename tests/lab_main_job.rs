@@ -215,18 +215,38 @@ fn a_stranger_on_the_port_is_seen_before_anything_is_changed() {
 #[test]
 fn whatever_one_router_does_at_commit_all_end_alike() {
     let pointsman = deployed("two-pools", &["v1", "v2"]);
-    // It refuses; it obeys and its answer is lost; it obeys and hangs up; it does nothing and hangs.
-    for fault in ["commit-refused", "commit-lost", "commit-cut", "commit-hang"] {
+    // It refuses, or does nothing and hangs: all go back. It obeys and its answer is lost, or it hangs up: what it
+    // does is read, and the flip goes on.
+    for (fault, mode, code, hot) in [
+        ("commit-refused", "refuse", 11, "blue"),
+        ("commit-hang", "hang", 11, "blue"),
+        ("commit-lost", "lost", 0, "green"),
+        ("commit-cut", "cut", 0, "green"),
+    ] {
+        let fired = || {
+            let log = "grep -c '^MODE ' /var/log/lab-between.log || :";
+            let log = log.replace("MODE", mode);
+            support::lab_command(&["root", "lb2", "sh", "-c", &log])
+                .trim()
+                .parse::<u32>()
+                .unwrap_or(0)
+        };
+        let before = fired();
         let load = Load::start(&routers("ROUTER_URLS"), "/version", 200);
         let on = Fault::on(fault, "lb2");
         let ran = pointsman.run(&["rollback"]);
         drop(on);
-        assert_eq!(ran.code(), 11, "{fault}\n{}", ran.text());
-        ran.says(&["lb2", "every router was read as routing to blue"]);
-        pointsman
-            .expect(&["status"], 0)
-            .says(&["blue is hot", "lock: free"]);
+        assert_eq!(ran.code(), code, "{fault}\n{}", ran.text());
+        assert!(fired() > before, "{fault} did not fire");
+        if code == 11 {
+            ran.says(&["lb2", "every router was read as routing to blue"]);
+        }
+        let words = format!("{hot} is hot");
+        pointsman.expect(&["status"], 0).says(&[&words, "lock: free"]);
         none_lost(fault, &load.stop());
+        if hot == "green" {
+            pointsman.expect(&["flip"], 0);
+        }
     }
     // The negative control: without a fault the same command moves all.
     pointsman.expect(&["rollback"], 0);

@@ -1,9 +1,11 @@
 //! What can be typed. The arguments' docs are the help.
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::inventory::Pool;
+use crate::inventory::{Pool, parse_duration};
 
 /// Blue/green deploys over SSH: deploy to the cold pool, prove it, flip, roll back at once
 #[derive(Debug, Parser)]
@@ -66,6 +68,10 @@ pub(super) enum Command {
     Flip(Flip),
     /// Go back to the standby, or to a retained release
     Rollback(Rollback),
+    /// Finish an unfinished run, from any machine
+    Resume(TakeOver),
+    /// Undo an unfinished run, from any machine
+    Abort(TakeOver),
     /// List past runs, or show one
     History(History),
     /// List the releases that could be rolled back to
@@ -116,6 +122,26 @@ pub(super) struct Deploy {
     /// Execute a plan that `plan -o FILE` kept; refused when the world has changed since
     #[arg(long, value_name = "FILE", conflicts_with = "no_flip")]
     pub plan: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// What to do where another run holds the lock.
+#[derive(Debug, Default, Args)]
+pub(super) struct LockArgs {
+    /// Wait for the lock while another run holds it: so long (`10m`), or a day
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
+          default_missing_value = "24h", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// Take the lock over from this run, and fence it
+    #[arg(long, value_name = "RUN")]
+    pub steal: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TakeOver {
+    /// The run, which is then taken over at once; without it, the one that holds the lock, once it is silent
+    pub run: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -123,12 +149,16 @@ pub(super) struct Flip {
     /// The pool to make hot; needed where the routers disagree
     #[arg(long, value_name = "POOL", value_parser = pool)]
     pub to: Option<Pool>,
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
     /// The release to go back to, by its tag; the standby otherwise
     pub tag: Option<String>,
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 #[derive(Debug, Args)]
@@ -226,4 +256,8 @@ fn pool(word: &str) -> Result<Pool, String> {
         .into_iter()
         .find(|pool| pool.as_str() == word)
         .ok_or_else(|| "expected blue or green".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| format!("expected a duration like 30s, 10m or 2h, found {text:?}"))
 }

@@ -13,7 +13,7 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         let kept: Plan = serde_json::from_str(&text).map_err(|error| {
             Outcome::invalid(format!("{file}: expected a plan kept by `plan -o`: {error}"))
         })?;
-        return super::run::run(app, kept.intent.clone(), Some(kept)).await;
+        return super::run::run(app, kept.intent.clone(), Some(kept), &args.lock).await;
     }
     let tag = args.tag.as_deref().unwrap_or_default();
     parse_tag(tag).map_err(|error| Outcome::invalid(error.to_string()))?;
@@ -21,5 +21,5 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         tag: tag.to_owned(),
         flip: !args.no_flip,
     };
-    super::run::run(app, intent, None).await
+    super::run::run(app, intent, None, &args.lock).await
 }

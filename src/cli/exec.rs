@@ -8,7 +8,7 @@ use super::args::Exec;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::compose;
-use crate::steps::End;
+use crate::fleet::End;
 
 pub(super) async fn run(app: &App, args: &Exec) -> Result<Outcome, Outcome> {
     let picked = super::pick::pick(app, args.pool, args.host.as_deref()).await?;

@@ -6,5 +6,5 @@ use super::outcome::Outcome;
 use crate::plan::Intent;
 
 pub(super) async fn run(app: &App, args: &Flip) -> Result<Outcome, Outcome> {
-    super::run::run(app, Intent::Flip { to: args.to }, None).await
+    super::run::run(app, Intent::Flip { to: args.to }, None, &args.lock).await
 }

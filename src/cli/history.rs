@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::args::History;
 use super::context::App;
 use super::outcome::Outcome;
+use crate::journal::{self, Line, LineKind};
 use crate::observe;
-use crate::run::journal::{self, Line, LineKind};
 
 /// One run in a line.
 #[derive(Debug, Serialize)]

@@ -7,11 +7,11 @@ use futures::future::join_all;
 use super::args::{Lock, LockCommand};
 use super::context::App;
 use super::outcome::Outcome;
+use crate::fleet::{End, Records};
 use crate::inventory::Inventory;
 use crate::observe::{self, Observation, Owner};
-use crate::remote::{Claim, Fence, Script, Sessions};
-use crate::steps::End;
-use crate::steps::records::Records;
+use crate::remote::{Claim, Fence, Guarded, Script, Sessions};
+
 use crate::switch::connector_for;
 
 /// Longest that writing a lock on one router may take.
@@ -104,11 +104,11 @@ async fn acquire(
             expect: (number == 0).then_some(first),
             hold: true,
             owner: owner.clone(),
-            steal: None,
+            steal: Vec::new(),
         };
         if let Err(error) = sessions
             .session(&router.server())
-            .fence(&fence, "lock", &claim, &nothing, WRITE)
+            .fence(&Guarded::new(&fence, "lock"), &claim, &nothing, WRITE)
             .await
         {
             return Err(Outcome::from(error));
@@ -153,7 +153,7 @@ async fn release(
     let claim = Claim {
         hold: true,
         owner: String::new(),
-        steal: Some(holder.clone()),
+        steal: vec![holder.clone()],
         expect: None,
     };
     let script = Records {
@@ -166,7 +166,7 @@ async fn release(
         async move {
             sessions
                 .session(&router.server())
-                .fence(fence, "unlock", claim, script, WRITE)
+                .fence(&Guarded::new(fence, "unlock"), claim, script, WRITE)
                 .await
         }
     }))

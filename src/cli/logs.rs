@@ -8,7 +8,7 @@ use super::args::Logs;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::compose;
-use crate::steps::End;
+use crate::fleet::End;
 
 /// Longest that reading one host's logs may take.
 const READ: Duration = Duration::from_secs(30);

@@ -15,6 +15,7 @@ mod pick;
 mod plan;
 mod prune;
 mod releases;
+mod resume;
 mod rollback;
 mod run;
 mod status;
@@ -51,6 +52,8 @@ async fn dispatch(cli: &Cli, app: &App) -> Result<Outcome, Outcome> {
         Command::Deploy(args) => deploy::run(app, args).await,
         Command::Flip(args) => flip::run(app, args).await,
         Command::Rollback(args) => rollback::run(app, args).await,
+        Command::Resume(args) => resume::resume(app, args).await,
+        Command::Abort(args) => resume::abort(app, args).await,
         Command::History(args) => history::run(app, args).await,
         Command::Releases => releases::run(app).await,
         Command::Lock(args) => lock::run(app, args).await,

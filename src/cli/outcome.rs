@@ -1,9 +1,9 @@
 //! How a command ends: an exit code, with words where it did not end well.
 
+use crate::fleet::{End, StepError};
 use crate::plan::Refusal;
 use crate::remote::RemoteError;
 use crate::run::Finished;
-use crate::steps::{End, StepError};
 
 /// How a command ends.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use super::context::App;
 use super::outcome::Outcome;
 use crate::compose::Project;
+use crate::fleet::End;
 use crate::inventory::{Host, Pool};
 use crate::observe::{self, Hot};
 use crate::remote::Sessions;
-use crate::steps::End;
 use crate::switch::connector_for;
 
 /// The hosts of one pool, with their project.

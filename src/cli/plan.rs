@@ -5,8 +5,11 @@ use std::sync::Arc;
 use super::args::Plan;
 use super::context::App;
 use super::outcome::Outcome;
+use crate::fleet::ssh::SshFleet;
 use crate::inventory::parse_tag;
 use crate::plan::Intent;
+use crate::run;
+use crate::switch::connector_for;
 
 pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
     parse_tag(&args.tag).map_err(|error| Outcome::invalid(error.to_string()))?;
@@ -15,7 +18,16 @@ pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
         tag: args.tag.clone(),
         flip: !args.no_flip,
     };
-    let plan = super::run::make(app, &Arc::new(inventory), &sessions, &intent, None).await?;
+    let inventory = Arc::new(inventory);
+    let fleet = SshFleet {
+        connector: connector_for(&inventory.switch),
+        inventory: inventory.clone(),
+        sessions,
+        prober: None,
+    };
+    let plan = run::make(&inventory, &fleet, &intent.into(), &app.run, &app.who)
+        .await
+        .map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))?;
     if let Some(file) = &args.output {
         let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
         std::fs::write(file, text + "\n").map_err(|error| Outcome::invalid(format!("{file}: {error}")))?;

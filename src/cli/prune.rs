@@ -1,5 +1,6 @@
 //! `pointsman prune`: a run for each pool, under the lock and the fence.
 
+use super::args::LockArgs;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::inventory::Pool;
@@ -7,7 +8,7 @@ use crate::plan::Intent;
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     for pool in Pool::ALL {
-        super::run::run(app, Intent::Prune { pool }, None).await?;
+        super::run::run(app, Intent::Prune { pool }, None, &LockArgs::default()).await?;
     }
     Ok(Outcome::done())
 }

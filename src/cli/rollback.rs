@@ -16,6 +16,7 @@ pub(super) async fn run(app: &App, args: &Rollback) -> Result<Outcome, Outcome> 
             tag: args.tag.clone(),
         },
         None,
+        &args.lock,
     )
     .await
 }

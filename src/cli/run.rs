@@ -1,183 +1,257 @@
-//! What `deploy`, `flip` and `rollback` share: observe, plan, execute under the prober's eyes.
+//! What `deploy`, `flip`, `rollback`, `resume` and `abort` share: wait for the lock, plan, execute under the
+//! prober's eyes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::args::LockArgs;
 use super::context::App;
 use super::outcome::Outcome;
+use crate::fleet::ssh::SshFleet;
+use crate::fleet::{End, Fleet};
 use crate::inventory::Inventory;
-use crate::observe::{self, Hot, Observation};
-use crate::plan::{self, Intent, Plan};
-use crate::remote::{Fence, Sessions};
+use crate::journal::{FileLog, local_folder};
+use crate::observe::{Holder, Hot, Observation};
+use crate::plan::{self, Intent, Plan, Refusal, Wish};
+use crate::remote::Sessions;
 use crate::report::{Kind, ProbeTarget, Prober};
-use crate::run::execute;
-use crate::run::journal::{self, Journal};
-use crate::steps::{Context, End};
+use crate::run::{self, Request, SILENT};
 use crate::switch::connector_for;
 
-/// A command that mutates, from its intent to its receipt. `kept` is a plan that was made before.
-pub(super) async fn run(app: &App, intent: Intent, kept: Option<Plan>) -> Result<Outcome, Outcome> {
-    let (inventory, sessions) = app.open()?;
-    let inventory = Arc::new(inventory);
-    let tag = match &intent {
-        Intent::Deploy { tag, .. } => Some(tag.clone()),
-        Intent::Rollback { tag } => tag.clone(),
-        Intent::Flip { .. } | Intent::Prune { .. } => None,
-    };
-    app.sink.emit(Kind::Started {
-        command: intent.command().to_owned(),
-        environment: inventory.env.clone(),
-        tag,
-    });
-    // The prober starts before anything else, so that it has seen the time before the change.
-    let prober = Arc::new(prober(&inventory));
-    let (plan, outcome) = planned_and_executed(app, &inventory, &sessions, intent, kept, &prober).await;
-    let old = plan
-        .as_ref()
-        .and_then(|plan| plan.old.as_ref())
-        .map(|release| release.tag.clone());
-    let new = plan
-        .as_ref()
-        .filter(|plan| plan.flips)
-        .map(|plan| plan.release.tag.clone());
-    let receipt = prober.finish(old.as_deref(), new.as_deref()).await;
-    // Before a plan stands, nothing was touched: there is nothing to give a receipt for.
-    if plan.is_some() {
-        app.sink.emit(Kind::Receipt(receipt));
-    }
-    if outcome.end == End::Done {
-        Ok(outcome)
-    } else {
-        Err(outcome)
-    }
-}
+/// Pause between two looks at a lock that somebody else holds.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-async fn planned_and_executed(
+/// A command that mutates, from its intent to its receipt. `kept` is a plan that was made before.
+pub(super) async fn run(
     app: &App,
-    inventory: &Arc<Inventory>,
-    sessions: &Sessions,
     intent: Intent,
     kept: Option<Plan>,
-    prober: &Arc<Prober>,
-) -> (Option<Plan>, Outcome) {
-    let plan = match make(app, inventory, sessions, &intent, kept).await {
-        Ok(plan) => plan,
-        Err(outcome) => return (None, outcome),
+    lock: &LockArgs,
+) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let work = Work::new(app, inventory, sessions, &intent);
+    let wish = Wish {
+        intent,
+        steal: lock.steal.clone(),
     };
-    if let Some((router, problem)) = prober.unreachable().into_iter().next() {
-        let why =
-            format!("{router} does not answer over HTTP from here, so nobody could see a flip: {problem}");
-        return (
-            None,
-            Outcome::refused(why).hint("check its url in [switch] routers"),
-        );
-    }
-    if let Some(how) = &plan.how {
-        app.sink.emit(Kind::Note { message: how.clone() });
-    }
-    app.sink.emit(Kind::Planned {
-        steps: plan
-            .steps
-            .iter()
-            .map(|step| format!("{}: {}", step.action.name(), step.words))
-            .collect(),
-    });
-    // Pruning is a run for each pool, so each has its own journal.
-    let run = match &plan.intent {
-        Intent::Prune { pool } => format!("{}-{pool}", app.run),
-        _ => app.run.clone(),
+    work.finish(&wish, kept, lock.wait).await
+}
+
+/// `resume` and `abort`: the run that is unfinished is found, and must be silent unless it was named.
+pub(super) async fn take_over(
+    app: &App,
+    named: Option<&str>,
+    intent: fn(String) -> Intent,
+) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let work = Work::new(app, inventory, sessions, &intent(String::new()));
+    let Some(holder) = work.unfinished(named).await? else {
+        let words = match named {
+            Some(run) => format!("run {run} is not unfinished: nothing to do"),
+            None => "no run is unfinished: nothing to do".to_owned(),
+        };
+        work.prober.finish(None, None).await;
+        app.data("run", &serde_json::json!({ "unfinished": null }), &words);
+        return Ok(Outcome::done());
     };
-    let fence = Fence {
-        state_dir: inventory.state_dir(),
-        epoch: plan.expects.epoch + 1,
-        run: run.clone(),
-    };
-    let folder = journal::local_folder(&inventory.app.name, &inventory.env);
-    let mut journal = match Journal::create(&folder, &run, fence.epoch) {
-        Ok(journal) => journal,
-        Err(error) => {
-            let why = format!("the journal could not be written in {folder}: {error}");
-            return (
-                Some(plan),
-                Outcome::refused(why).hint("set POINTSMAN_STATE_DIR to a folder that can be written"),
-            );
+    work.finish(&intent(holder.run).into(), None, None).await
+}
+
+/// What a command works with.
+struct Work<'a> {
+    app: &'a App,
+    inventory: Arc<Inventory>,
+    fleet: Arc<SshFleet>,
+    prober: Arc<Prober>,
+}
+
+impl<'a> Work<'a> {
+    fn new(app: &'a App, inventory: Inventory, sessions: Sessions, intent: &Intent) -> Work<'a> {
+        let inventory = Arc::new(inventory);
+        let tag = match intent {
+            Intent::Deploy { tag, .. } => Some(tag.clone()),
+            Intent::Rollback { tag } => tag.clone(),
+            Intent::Flip { .. } | Intent::Prune { .. } | Intent::Resume { .. } | Intent::Abort { .. } => None,
+        };
+        app.sink.emit(Kind::Started {
+            command: intent.command().to_owned(),
+            environment: inventory.env.clone(),
+            tag,
+        });
+        // The prober starts before anything else, so that it has seen the time before the change.
+        let prober = Arc::new(prober(&inventory));
+        let fleet = Arc::new(SshFleet {
+            connector: connector_for(&inventory.switch),
+            inventory: inventory.clone(),
+            sessions,
+            prober: Some(prober.clone()),
+        });
+        Work {
+            app,
+            inventory,
+            fleet,
+            prober,
         }
-    };
-    let owner = observe::Owner {
-        run,
-        command: plan.intent.command().to_owned(),
-        who: app.who.clone(),
-        since: Timestamp::now(),
-        message: None,
-    };
-    let cx = Context {
-        inventory: inventory.clone(),
-        plan: Arc::new(plan.clone()),
-        sessions: sessions.clone(),
-        sink: app.sink.clone(),
-        connector: connector_for(&inventory.switch),
-        fence,
-        owner: serde_json::to_string(&owner).unwrap_or_default(),
-        prober: prober.clone(),
-        unshipped: Mutex::default(),
-    };
-    let finished = execute(&cx, &mut journal, app.stop.clone()).await;
-    (Some(plan), Outcome::from(finished))
-}
-
-/// The plan of an intent, from what is read now.
-pub(super) async fn make(
-    app: &App,
-    inventory: &Arc<Inventory>,
-    sessions: &Sessions,
-    intent: &Intent,
-    kept: Option<Plan>,
-) -> Result<Plan, Outcome> {
-    let connector = connector_for(&inventory.switch);
-    let mut seen = observe::routers::observe(inventory, sessions, connector.as_ref()).await;
-    if let Some(kept) = kept {
-        return still_holds(inventory, &seen, kept);
     }
-    read_cold(app, inventory, sessions, intent, &mut seen).await?;
-    plan::plan(intent, inventory, &seen).map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))
-}
 
-/// Reads the cold pool's hosts where the intent will change them.
-async fn read_cold(
-    app: &App,
-    inventory: &Arc<Inventory>,
-    sessions: &Sessions,
-    intent: &Intent,
-    seen: &mut Observation,
-) -> Result<(), Outcome> {
-    let Hot::Pool(hot) = seen.hot() else { return Ok(()) };
-    // A lock is found before any host is asked.
-    if seen.readable().any(|(_, router)| router.state.holder.is_some()) {
-        return Ok(());
+    /// Plans, executes, and gives the receipt.
+    async fn finish(
+        self,
+        wish: &Wish,
+        kept: Option<Plan>,
+        wait: Option<Duration>,
+    ) -> Result<Outcome, Outcome> {
+        let (plan, outcome) = self.plan_and_execute(wish, kept, wait).await;
+        let old = plan
+            .as_ref()
+            .and_then(|plan| plan.old.as_ref())
+            .map(|release| release.tag.clone());
+        let new = plan
+            .as_ref()
+            .filter(|plan| plan.flips)
+            .map(|plan| plan.release.tag.clone());
+        let receipt = self.prober.finish(old.as_deref(), new.as_deref()).await;
+        // Before a plan stands, nothing was touched: there is nothing to give a receipt for.
+        if plan.is_some() {
+            self.app.sink.emit(Kind::Receipt(receipt));
+        }
+        if outcome.end == End::Done {
+            Ok(outcome)
+        } else {
+            Err(outcome)
+        }
     }
-    let cold = hot.other();
-    let request = match intent {
-        Intent::Deploy { tag, .. } => observe::cold::Wanted::Tag(tag.clone()),
-        Intent::Flip { .. } | Intent::Prune { .. } => return Ok(()),
-        Intent::Rollback { tag } => {
-            let standby = seen.proven(cold).filter(|_| seen.claimed(cold).is_none());
-            match (standby, tag) {
-                (Some(release), None) if !release.tag.is_empty() => return Ok(()),
-                (Some(release), Some(tag)) if release.tag == *tag => return Ok(()),
-                (_, Some(tag)) => observe::cold::Wanted::RetainedOrTag(tag.clone()),
-                (None, None) => observe::cold::Wanted::LastRetained,
-                (Some(_), None) => return Ok(()),
+
+    async fn plan_and_execute(
+        &self,
+        wish: &Wish,
+        kept: Option<Plan>,
+        wait: Option<Duration>,
+    ) -> (Option<Plan>, Outcome) {
+        let app = self.app;
+        let made = match kept {
+            Some(kept) => still_holds(&self.inventory, &self.fleet.routers().await, kept),
+            None => self.planned(wish, wait).await,
+        };
+        let plan = match made {
+            Ok(plan) => plan,
+            Err(outcome) => return (None, outcome),
+        };
+        if let Some((router, problem)) = self.prober.unreachable().into_iter().next() {
+            let why = format!(
+                "{router} does not answer over HTTP from here, so nobody could see a flip: {problem}"
+            );
+            let outcome = Outcome::refused(why).hint("check its url in [switch] routers");
+            return (None, outcome);
+        }
+        let folder = local_folder(&self.inventory.app.name, &self.inventory.env);
+        let log = match FileLog::create(&folder, &run::run_of(&app.run, &plan)) {
+            Ok(log) => log,
+            Err(error) => {
+                let why = format!("the journal could not be written in {folder}: {error}");
+                let outcome =
+                    Outcome::refused(why).hint("set POINTSMAN_STATE_DIR to a folder that can be written");
+                return (None, outcome);
+            }
+        };
+        let request = Request {
+            inventory: self.inventory.clone(),
+            fleet: self.fleet.clone(),
+            run: app.run.clone(),
+            who: app.who.clone(),
+            sink: app.sink.clone(),
+            stop: app.stop.clone(),
+            now: Timestamp::now,
+        };
+        let ran = run::run(&request, plan, Box::new(log), true).await;
+        (Some(ran.plan), Outcome::from(ran.finished))
+    }
+
+    /// The plan; where the lock is taken, as soon as it is free.
+    async fn planned(&self, wish: &Wish, wait: Option<Duration>) -> Result<Plan, Outcome> {
+        let app = self.app;
+        let since = Instant::now();
+        let mut told = false;
+        loop {
+            let fleet = self.fleet.as_ref();
+            let made =
+                stopped_early(app, run::make(&self.inventory, fleet, wish, &app.run, &app.who)).await?;
+            let refusal = match made {
+                Ok(plan) => return Ok(plan),
+                Err(refusal) => refusal,
+            };
+            let patient = wait.is_some_and(|wait| since.elapsed() < wait);
+            if !patient || !matches!(refusal, Refusal::Locked(_)) {
+                return Err(Outcome::of_refusal(&refusal, &self.inventory.env));
+            }
+            if !std::mem::replace(&mut told, true) {
+                app.sink.note(format!("waits for the lock: {refusal}"));
+            }
+            stopped_early(app, tokio::time::sleep(LOOK_AGAIN)).await?;
+        }
+    }
+
+    /// The unfinished run that holds the lock; waited for until it is silent, unless it was named.
+    async fn unfinished(&self, named: Option<&str>) -> Result<Option<Holder>, Outcome> {
+        let env = &self.inventory.env;
+        let mut told = false;
+        loop {
+            let seen = stopped_early(self.app, self.fleet.routers()).await?;
+            let holders = seen.holders();
+            let unfinished = holders
+                .into_iter()
+                .find(|holder| !holder.is_over() && !holder.by_hand());
+            let Some(holder) = unfinished else {
+                return match seen.hot() {
+                    // A router that cannot be read may hold an unfinished run's lock.
+                    Hot::InDoubt(words) => Err(Outcome::of_refusal(&Refusal::InDoubt(words), env)),
+                    Hot::Pool(_) | Hot::Split(_) => Ok(None),
+                };
+            };
+            match named {
+                Some(run) if run == holder.run => return Ok(Some(holder)),
+                Some(_) => {
+                    let words = format!("{env} is locked by another run, {holder}");
+                    return Err(Outcome::of_refusal(&Refusal::Locked(words), env));
+                }
+                None => {}
+            }
+            let silent = i64::try_from(SILENT.as_secs()).unwrap_or(i64::MAX);
+            match holder.age_s {
+                Some(age) if age >= silent => return Ok(Some(holder)),
+                _ if told && holder.age_s.is_some_and(|age| age * 2 < silent && age < 5) => {
+                    let words = format!("{env} is locked by run {holder}: it is alive");
+                    return Err(Outcome::ending(End::Locked, words).hint(format!(
+                        "let it end; if it must be taken over all the same: pointsman -e {env} {} {}",
+                        "abort", holder.run
+                    )));
+                }
+                _ => {}
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.app.sink.note(format!(
+                    "run {holder}; it counts as dead once it was silent for {SILENT:?} (naming it takes it over at once)"
+                ));
+                stopped_early(self.app, tokio::time::sleep(SILENT / 3)).await?;
+            } else {
+                stopped_early(self.app, tokio::time::sleep(LOOK_AGAIN)).await?;
             }
         }
-    };
-    let cold = observe::cold::observe_cold(inventory, sessions, cold, &request, &app.run, &app.who)
-        .await
-        .map_err(|problems| {
-            Outcome::refused(problems.join("\n")).hint(format!("pointsman -e {} doctor", inventory.env))
-        })?;
-    seen.cold = Some(cold);
-    Ok(())
+    }
+}
+
+/// Waits for something that changes nothing, unless the user wants to stop.
+async fn stopped_early<T>(app: &App, what: impl Future<Output = T>) -> Result<T, Outcome> {
+    let mut stop = app.stop.clone();
+    tokio::select! {
+        biased;
+        done = what => Ok(done),
+        Ok(_) = stop.wait_for(|stop| *stop) => {
+            Err(Outcome::ending(End::Interrupted, "stopped by the user before anything was changed"))
+        }
+    }
 }
 
 /// A kept plan is executed only in the world that it was made for.
@@ -196,17 +270,24 @@ fn still_holds(inventory: &Inventory, seen: &Observation, kept: Plan) -> Result<
             kept.app, kept.environment, inventory.app.name
         )));
     }
-    let now = (seen.hot(), seen.highest_epoch());
-    if now == (Hot::Pool(kept.expects.hot), kept.expects.epoch) {
-        return Ok(kept);
-    }
-    Err(Outcome::ending(
-        End::Refused,
-        format!(
-            "the world has changed since the plan was made: expected {} hot at epoch {}, found {:?} at epoch {}",
-            kept.expects.hot, kept.expects.epoch, now.0, now.1
-        ),
-    )
+    let wish = Wish::from(kept.intent.clone());
+    plan::lock_is_ours(&wish, inventory, seen).map_err(|refusal| Outcome::of_refusal(&refusal, env))?;
+    let now = match seen.hot() {
+        Hot::Pool(pool) if Some(pool) == kept.expects.hot && seen.highest_epoch() == kept.expects.epoch => {
+            return Ok(kept);
+        }
+        Hot::Pool(pool) => format!("{pool} hot"),
+        Hot::Split(words) => format!("the routers split ({words})"),
+        Hot::InDoubt(words) => format!("a router in doubt ({words})"),
+    };
+    Err(Outcome::refused(format!(
+        "the world has changed since the plan was made: expected {} hot at epoch {}, found {now} at epoch {}",
+        kept.expects
+            .hot
+            .map_or("nothing".to_owned(), |pool| pool.to_string()),
+        kept.expects.epoch,
+        seen.highest_epoch()
+    ))
     .hint(format!("pointsman -e {env} plan {}", kept.release.tag)))
 }
 

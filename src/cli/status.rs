@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::context::App;
 use super::outcome::Outcome;
+use crate::fleet::End;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{self, Hot, Observation};
 use crate::plan::{self, Intent};
-use crate::steps::End;
 use crate::switch::connector_for;
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
@@ -82,30 +82,26 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
             };
         }
     }
-    let holder = seen.readable().find_map(|(_, router)| {
-        let owner = router.state.owner.as_ref();
-        let by = owner.map_or(String::new(), |o| {
-            format!(" ({} by {} since {})", o.command, o.who, o.since)
-        });
-        router
-            .state
-            .holder
-            .as_ref()
-            .map(|holder| format!("held by {holder}{by}"))
-    });
-    let _ = writeln!(
-        out,
-        "  lock: {}, epoch {}",
-        holder.unwrap_or_else(|| "free".to_owned()),
-        seen.highest_epoch()
-    );
+    let holders = seen.holders();
+    let unfinished = holders.iter().find(|holder| !holder.is_over());
+    let _ = match unfinished {
+        Some(holder) => writeln!(out, "  lock: held by {holder}, epoch {}", seen.highest_epoch()),
+        None => writeln!(out, "  lock: free, epoch {}", seen.highest_epoch()),
+    };
+    if let Some(holder) = unfinished.filter(|holder| !holder.by_hand()) {
+        let (env, run) = (&inventory.env, &holder.run);
+        let _ = writeln!(
+            out,
+            "    if it is dead: pointsman -e {env} resume {run}, or pointsman -e {env} abort {run}"
+        );
+    }
     let _ = writeln!(out, "  rollback: {}", rollback(inventory, seen));
     out
 }
 
 /// How `rollback` would go now, by the planner's own word.
 fn rollback(inventory: &Inventory, seen: &Observation) -> String {
-    match plan::plan(&Intent::Rollback { tag: None }, inventory, seen) {
+    match plan::plan(&Intent::Rollback { tag: None }.into(), inventory, seen) {
         Ok(plan) => format!(
             "{}; takes about as long as connecting to the routers",
             plan.how.unwrap_or_default()

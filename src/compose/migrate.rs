@@ -60,6 +60,22 @@ impl MigrateError {
     pub fn is_in_doubt(&self) -> bool {
         !matches!(self, MigrateError::NotStarted(_))
     }
+
+    /// What to do about it, on the server with this name.
+    pub fn hint(&self, server: &str) -> String {
+        match self {
+            MigrateError::StillRunning { container, .. } => format!(
+                "nobody stops it: `docker logs -f {container}` on {server} shows it; deploy again when it has ended"
+            ),
+            MigrateError::NotStarted(_) => format!("`docker ps -a` on {server}, then deploy again"),
+            MigrateError::Engine(problem) => problem.hint().into(),
+            MigrateError::Unknown(_) => {
+                format!(
+                    "`docker ps -a --filter name=migrate` on {server} shows whether it ran, or still runs"
+                )
+            }
+        }
+    }
 }
 
 /// The name of the migration's container in `run`.

@@ -27,6 +27,10 @@ else
   migrate_start() {
     compose run -d -T --no-deps --name "$NAME" "$SERVICE" "$@" >/dev/null
   }
+  # What ended after its own run had given up on it; one that still runs is left alone, and refused by the plan.
+  pm_old=$(docker ps -aq --filter "name=^/$PROJECT-migrate-" --filter status=exited --filter "label=pointsman.app=$APP" --filter "label=pointsman.env=$ENV") || exit 70
+  # shellcheck disable=SC2086
+  [ -z "$pm_old" ] || docker rm $pm_old >/dev/null
   section start
   migrate_start_command
   pm_id=$(pm_ours) || exit 70

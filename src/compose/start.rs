@@ -129,9 +129,16 @@ const BODY: &str = concat!(
     include_str!("start.sh")
 );
 
-/// Starts the release, replacing what the pool ran, and notes it as the pool's current one.
-pub fn start(host: OnHost<'_>, release: &Release) -> Script {
+/// Starts the release, replacing what the pool ran, and notes it as the pool's current one. With
+/// `adopt`, a release that is the current one already, all of it running, is left as it is.
+pub fn start(host: OnHost<'_>, release: &Release, adopt: bool) -> Script {
     host.script(BODY, &release.tag, &release.id)
+        .var("ADOPT", if adopt { "yes" } else { "" })
+}
+
+/// Whether what runs was there already.
+pub fn adopted(output: &Output) -> bool {
+    output.section("adopted").is_some()
 }
 
 /// Reads how starting ended: the containers of the release, in whatever state they are. `services`

@@ -10,6 +10,19 @@ pm_strangers=$(printf '%s\n' "$pm_strangers" | awk -v ours="$APP/$ENV" 'NF && $2
   printf '%s\n' "$pm_strangers"
   say_fail 67 "containers of project $PROJECT that pointsman did not start"
 }
+# What a run that is taken over has started stays up: `current` says that Compose had finished it.
+if [ "$ADOPT" = yes ] && [ "$(cat "$STATE/$POOL/current" 2>/dev/null)" = "$RELEASE" ]; then
+  pm_ours() { docker ps -q "$@" --filter "label=com.docker.compose.project=$PROJECT" --filter "label=pointsman.release=$RELEASE"; }
+  pm_all=$(pm_ours -a) || exit 70
+  pm_up=$(pm_ours --filter status=running) || exit 70
+  if [ -n "$pm_all" ] && [ "$pm_all" = "$pm_up" ]; then
+    section adopted
+    list_containers
+    section code
+    echo 0
+    exit 0
+  fi
+fi
 rm -f "$STATE/$POOL/current"
 # Never from the registry, where Compose can be told so: what runs is what was pulled and checked.
 pm_pull=

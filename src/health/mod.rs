@@ -24,6 +24,7 @@ pub mod tcp;
 mod testing;
 mod text;
 mod unhealthy;
+pub mod watch;
 mod web;
 
 pub use check::{CheckError, Healthy, Project, Proof, check_host};

@@ -59,10 +59,14 @@ command = ["bin/rails", "db:migrate"]
 timeout = "1m"
 database_url = "DATABASE_URL"
 wait = "1s"
+watch = ["/up"]
+watch_for = "1s"
 [switch]
 connector = "haproxy"
 routers = ["lb1", { address = "lb2", name = "two-lb", port = 22, user = "u", url = "http://lb2", host_header = "shop" }]
 probe_rate = 50
+bake = "1s"
+drain = "1s"
 [switch.haproxy]
 socket = "/run/a.sock"
 master_socket = "/run/b.sock"
@@ -113,6 +117,7 @@ fn extra(pointer: &str) -> Option<&'static str> {
         _ if in_list && pointer.starts_with("/migrate/command") => None,
         "url" if pointer == "/state/url" => None,
         _ if in_list && pointer.starts_with("/state/endpoints") => Some("~%+,:@[]"),
+        _ if in_list && pointer.starts_with("/migrate/watch") => Some("~%?&=+,:@"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
         "path" | "socket" | "master_socket" | "map" => Some("@+"),

@@ -32,6 +32,13 @@ pub struct Migrate {
     #[serde(deserialize_with = "quantity::duration")]
     #[schemars(with = "String", extend("grammar" = Grammar::Pause, "default" = "30s"))]
     pub wait: Duration,
+    /// Paths that the hot pool is asked for through each router while the migration runs, to see that it does not break the release that serves. Those of the checks unless given.
+    #[schemars(extend("items" = {"type": "string", "grammar": Grammar::UrlPath}, "default" = []), example = ["/up", "/products"])]
+    pub watch: Vec<String>,
+    /// How long they are still asked for after it.
+    #[serde(deserialize_with = "quantity::duration")]
+    #[schemars(with = "String", extend("grammar" = Grammar::Pause, "default" = "3s"))]
+    pub watch_for: Duration,
 }
 
 /// What the schema cannot tell.
@@ -79,6 +86,7 @@ command = ["sh", "-c", "a 'b' \"$$c\"; d", ""]"#,
         assert_eq!(migrate.command, ["sh", "-c", "a 'b' \"$c\"; d", ""]);
         assert_eq!((migrate.timeout.as_secs(), migrate.wait.as_secs()), (600, 30));
         assert_eq!(migrate.database_url, "DATABASE_URL");
+        assert_eq!((migrate.watch.len(), migrate.watch_for.as_secs()), (0, 3));
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub use diagnostic::{Diagnostic, InventoryErrors, Related};
 pub use find::{FindError, find};
 pub use migrate::Migrate;
 pub use pools::{Host, Pool};
+pub use quantity::parse_duration;
 pub use reference::reference_markdown;
 pub use registry::Registry;
 pub use schema::schema;

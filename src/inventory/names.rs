@@ -26,4 +26,10 @@ impl Inventory {
     pub fn hosts(&self, pool: Pool) -> &[Host] {
         self.pools.get(&pool).map_or(&[], Vec::as_slice)
     }
+
+    /// Whether a server keeps copies of the journals: each router, and the first host of each pool.
+    pub fn is_anchor(&self, name: &str) -> bool {
+        let first = |pool| self.hosts(pool).first().is_some_and(|host| host.name == name);
+        self.switch.routers.iter().any(|router| router.name == name) || Pool::ALL.into_iter().any(first)
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads `"500ms"`, `"30s"`, `"2m"`, `"1h30m"`: units from large to small, each once.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     let mut units = UNITS.iter();
     let mut rest = text;

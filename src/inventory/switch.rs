@@ -1,11 +1,14 @@
 //! `[switch]`: what decides which pool is hot.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::grammar::Grammar;
 use super::node::{Node, Value};
 use super::pools::name_by_address;
+use super::quantity;
 use super::schema::OrText;
 use super::server::{in_url, spread_out};
 
@@ -18,6 +21,10 @@ pub struct Switch {
     pub routers: Vec<Router>,
     /// Requests per second that the prober sends through each router during a flip.
     pub probe_rate: u32,
+    /// How long a deploy watches the new pool after it has moved traffic.
+    pub bake: Duration,
+    /// Longest that a deploy waits for what is still in progress on the cold pool before it replaces it.
+    pub drain: Duration,
 }
 
 /// What drives the routers, with the settings of each.
@@ -39,6 +46,14 @@ pub(super) struct SwitchTable {
     /// Requests per second that the prober sends through each router during a flip.
     #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
     probe_rate: u32,
+    /// How long a deploy watches the new pool through each router after it has moved traffic, and moves it back when errors rise or the old release answers again.
+    #[serde(deserialize_with = "quantity::duration")]
+    #[schemars(with = "String", extend("grammar" = Grammar::Pause, "default" = "0s"), example = &"2m")]
+    bake: Duration,
+    /// Longest that a deploy waits for requests and long connections that are still in progress on the cold pool, before it replaces what runs there and so ends them.
+    #[serde(deserialize_with = "quantity::duration")]
+    #[schemars(with = "String", extend("grammar" = Grammar::Pause, "default" = "10s"), example = &"1m")]
+    drain: Duration,
     /// Settings for `connector = "haproxy"`.
     #[schemars(extend("default" = {}))]
     haproxy: Haproxy,
@@ -63,6 +78,8 @@ impl SwitchTable {
             connector,
             routers,
             probe_rate: self.probe_rate,
+            bake: self.bake,
+            drain: self.drain,
         }
     }
 }

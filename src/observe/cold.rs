@@ -277,7 +277,7 @@ async fn look_at(
             .collect(),
         ..ColdHost::default()
     };
-    cold.problems = problems_of(&found, inventory);
+    cold.problems = problems_of(&found, inventory, project);
     match &found.engine {
         Ok(engine) => cold.engine = Some((engine.version.clone(), engine.arch.clone())),
         Err(_) => return Ok(cold),
@@ -327,7 +327,7 @@ async fn look_at(
     Ok(cold)
 }
 
-fn problems_of(found: &HostFacts, inventory: &Inventory) -> Vec<String> {
+fn problems_of(found: &HostFacts, inventory: &Inventory, project: &Project) -> Vec<String> {
     let mut problems = Vec::new();
     if !found.missing_tools.is_empty() {
         problems.push(format!(
@@ -361,6 +361,17 @@ fn problems_of(found: &HostFacts, inventory: &Inventory) -> Vec<String> {
         if let Some(inodes) = space.inodes.filter(|free| *free < MIN_INODES) {
             problems.push(format!("the disk of Docker's root is nearly out of inodes: expected {MIN_INODES} free, found {inodes}"));
         }
+    }
+    // A run that gave up on its migration left it to its end: a second one beside it would do harm.
+    let migrating = format!("{}-migrate-", project.name());
+    for still in found.containers.iter().filter(|c| {
+        matches!(&*c.state, "running" | "paused" | "restarting") && c.name.starts_with(&migrating)
+    }) {
+        problems.push(format!(
+            "the migration of an earlier run still runs in container {0}: expected none; `docker logs -f {0}` shows it, \
+             deploy again when it has ended",
+            still.name
+        ));
     }
     for stranger in found.containers.iter().filter(|container| !container.ours) {
         problems.push(format!(

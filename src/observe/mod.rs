@@ -2,6 +2,7 @@
 
 pub mod cold;
 pub mod doctor;
+mod holder;
 pub mod hosts;
 pub mod journals;
 pub mod routers;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use cold::ColdPool;
+pub use holder::Holder;
 pub use hosts::HostState;
 pub use routers::{Hot, RouterState};
 pub use state::{Owner, ServerState};

@@ -41,7 +41,10 @@ pub struct ServerState {
     pub holder: Option<String>,
     /// What it wrote about itself.
     pub owner: Option<Owner>,
-    /// Seconds since the owner last wrote, by the server's own clock.
+    /// Its journal, as far as it has come here.
+    #[serde(skip)]
+    pub journal: Option<String>,
+    /// Seconds since the holder was last heard of, by the server's own clock.
     pub owner_age_s: Option<i64>,
     /// The server's clock, seconds since 1970.
     pub clock: Option<i64>,
@@ -79,6 +82,7 @@ pub fn parse(output: &Output) -> Result<ServerState, String> {
         epoch,
         holder: Some(text("holder").to_owned()).filter(|h| !h.is_empty()),
         owner: serde_json::from_str(text("owner")).ok(),
+        journal: output.section("holder-journal").map(str::to_owned),
         owner_age_s: clock
             .zip(written)
             .map(|(now, then): (i64, i64)| (now - then).max(0)),

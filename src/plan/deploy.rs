@@ -1,7 +1,7 @@
 //! The plan of a deploy: stage, prove and flip the cold pool.
 
 use super::refuse::{Refusal, hot};
-use super::{Action, Expects, FORMAT, Intent, Plan, Steps};
+use super::{Action, Intent, Plan, Steps};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
@@ -118,29 +118,12 @@ pub(super) fn changing(
             format!("keep the last {} releases of {to}", inventory.app.keep_releases),
         )
         .on_routers(Action::Unlock, "give the lock back".into());
-    Plan {
-        format: FORMAT,
-        app: inventory.app.name.clone(),
-        environment: inventory.env.clone(),
-        intent: intent.clone(),
-        expects: expects(seen, from),
-        to,
-        release,
-        old: seen.proven(from).cloned(),
-        retained: seen.cold.as_ref().is_some_and(|cold| cold.retained),
-        compose: seen.cold.as_ref().map(|cold| cold.compose()).unwrap_or_default(),
-        flips: flip,
-        how: None,
-        steps: steps.steps,
-    }
-}
-
-pub(super) fn expects(seen: &Observation, hot: Pool) -> Expects {
-    Expects {
-        hot,
-        epoch: seen.highest_epoch(),
-        first_epoch: seen.readable().next().map_or(0, |(_, router)| router.state.epoch),
-    }
+    let mut plan = Plan::draft(intent, inventory, seen, (from, to), release);
+    plan.retained = seen.cold.as_ref().is_some_and(|cold| cold.retained);
+    plan.compose = seen.cold.as_ref().map(|cold| cold.compose()).unwrap_or_default();
+    plan.flips = flip;
+    plan.steps = steps.steps;
+    plan
 }
 
 fn check_names(inventory: &Inventory) -> String {

@@ -1,10 +1,8 @@
 //! The plans of `flip` and `rollback`: where the target is proven, only a flip.
 
-use std::collections::BTreeMap;
-
-use super::deploy::{changing, expects};
-use super::refuse::{Refusal, hot, routers_see, unlocked};
-use super::{Action, FORMAT, Intent, Plan, Steps};
+use super::deploy::changing;
+use super::refuse::{Refusal, hot, routers_see};
+use super::{Action, Intent, Plan, Steps};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{Hot, Observation};
@@ -24,7 +22,6 @@ pub(super) fn plan(
         (Some(_), Hot::Pool(hot)) => hot,
         _ => hot(inventory, seen)?,
     };
-    unlocked(inventory, seen)?;
     let to = to.unwrap_or(from.other());
     routers_see(inventory, seen, to)?;
     let Some(release) = seen.proven(to) else {
@@ -142,19 +139,10 @@ fn flip_only(
             format!("see {tag} through every router; back to {from} otherwise"),
         )
         .on_routers(Action::Unlock, "give the lock back".into());
-    Plan {
-        format: FORMAT,
-        app: inventory.app.name.clone(),
-        environment: inventory.env.clone(),
-        intent: intent.clone(),
-        expects: expects(seen, from),
-        to,
-        old: seen.proven(from).cloned(),
-        release,
-        retained: true,
-        compose: BTreeMap::new(),
-        flips: true,
-        how,
-        steps: steps.steps,
-    }
+    let mut plan = Plan::draft(intent, inventory, seen, (from, to), release);
+    plan.retained = true;
+    plan.flips = true;
+    plan.how = how;
+    plan.steps = steps.steps;
+    plan
 }

@@ -3,9 +3,11 @@
 
 mod deploy;
 mod flip;
+mod lock;
 mod prune;
 mod refuse;
 mod show;
+mod takeover;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,12 +16,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::compose::{Compose, Release};
 use crate::inventory::{Inventory, Pool};
-use crate::observe::Observation;
+use crate::observe::cold::Wanted;
+use crate::observe::{Hot, Observation};
 
 pub use refuse::Refusal;
 
 /// The format of a kept plan; a newer one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// What the user wants, and by what leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What is wanted.
+    pub intent: Intent,
+    /// A run whose lock may be taken over.
+    pub steal: Option<String>,
+}
+
+impl From<Intent> for Wish {
+    fn from(intent: Intent) -> Wish {
+        Wish { intent, steal: None }
+    }
+}
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +65,16 @@ pub enum Intent {
         /// The release's tag, if the user named one.
         tag: Option<String>,
     },
+    /// Finish an unfinished run.
+    Resume {
+        /// The run.
+        run: String,
+    },
+    /// Undo an unfinished run.
+    Abort {
+        /// The run.
+        run: String,
+    },
 }
 
 impl Intent {
@@ -57,6 +85,8 @@ impl Intent {
             Intent::Flip { .. } => "flip",
             Intent::Prune { .. } => "prune",
             Intent::Rollback { .. } => "rollback",
+            Intent::Resume { .. } => "resume",
+            Intent::Abort { .. } => "abort",
         }
     }
 }
@@ -89,6 +119,10 @@ pub enum Action {
     Verify,
     /// Remove old releases beyond those that are kept.
     Prune,
+    /// Take what a run put into the cold pool away again.
+    Clean,
+    /// Take the claim off a pool that was cleaned.
+    Unclaim,
     /// Give the lock back.
     Unlock,
 }
@@ -109,6 +143,8 @@ impl Action {
             Action::Flip => "flip",
             Action::Verify => "verify",
             Action::Prune => "prune",
+            Action::Clean => "clean",
+            Action::Unclaim => "unclaim",
             Action::Unlock => "unlock",
         }
     }
@@ -137,8 +173,8 @@ impl Step {
 /// What the plan was made for: execution stops when the world is no longer so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expects {
-    /// The pool that every router was read to use.
-    pub hot: Pool,
+    /// The pool that every router was read to use; none where they disagree, which the plan mends.
+    pub hot: Option<Pool>,
     /// The highest epoch that was seen on the routers.
     pub epoch: u64,
     /// The epoch on the first router, where the run compares and sets.
@@ -158,6 +194,8 @@ pub struct Plan {
     pub intent: Intent,
     /// What the world must be.
     pub expects: Expects,
+    /// The pool that traffic leaves, or stays on.
+    pub from: Pool,
     /// The pool that is changed or made hot.
     pub to: Pool,
     /// The release that `to` runs at the end, and that was chosen by its digests.
@@ -170,16 +208,61 @@ pub struct Plan {
     pub compose: BTreeMap<String, Compose>,
     /// Whether traffic moves.
     pub flips: bool,
-    /// How the rollback goes, in words; `None` for other intents.
+    /// How the rollback goes, or what is taken over, in words; `None` for other intents.
     pub how: Option<String>,
+    /// The run that began the work, where another one goes on with it: its migration is taken over.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// Whether it takes a run's work back: whoever takes over from here goes on taking back.
+    #[serde(default)]
+    pub undoes: bool,
+    /// Whether `to` was claimed by another run when the plan was made.
+    #[serde(default)]
+    pub reclaims: bool,
+    /// Runs whose lock is taken over.
+    #[serde(default)]
+    pub steal: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
 impl Plan {
-    /// The pool that traffic leaves.
-    pub fn from(&self) -> Pool {
-        self.expects.hot
+    /// A plan without steps, for what was seen.
+    fn draft(
+        intent: &Intent,
+        inventory: &Inventory,
+        seen: &Observation,
+        (from, to): (Pool, Pool),
+        release: Release,
+    ) -> Plan {
+        let hot = match seen.hot() {
+            Hot::Pool(pool) => Some(pool),
+            Hot::Split(_) | Hot::InDoubt(_) => None,
+        };
+        Plan {
+            format: FORMAT,
+            app: inventory.app.name.clone(),
+            environment: inventory.env.clone(),
+            intent: intent.clone(),
+            expects: Expects {
+                hot,
+                epoch: seen.highest_epoch(),
+                first_epoch: seen.readable().next().map_or(0, |(_, router)| router.state.epoch),
+            },
+            from,
+            to,
+            release,
+            old: seen.proven(from).cloned(),
+            retained: false,
+            compose: BTreeMap::new(),
+            flips: false,
+            how: None,
+            origin: None,
+            undoes: false,
+            reclaims: seen.claimed(to).is_some(),
+            steal: Vec::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// Whether the plan has this step.
@@ -192,13 +275,49 @@ impl Plan {
 ///
 /// # Errors
 /// A [`Refusal`] with its exit code: nothing has been changed, and nothing will be.
-pub fn plan(intent: &Intent, inventory: &Inventory, seen: &Observation) -> Result<Plan, Refusal> {
-    match intent {
+pub fn plan(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Plan, Refusal> {
+    let steal = lock::stolen(wish, inventory, seen)?;
+    let intent = &wish.intent;
+    let mut plan = match intent {
         Intent::Deploy { tag, flip } => deploy::plan(intent, tag, *flip, inventory, seen),
         Intent::Flip { to } => flip::plan(intent, *to, inventory, seen),
         Intent::Prune { pool } => prune::plan(intent, *pool, inventory, seen),
         Intent::Rollback { tag } => flip::rollback(intent, tag.as_deref(), inventory, seen),
-    }
+        Intent::Resume { run } => takeover::plan(intent, run, false, inventory, seen),
+        Intent::Abort { run } => takeover::plan(intent, run, true, inventory, seen),
+    }?;
+    plan.steal = steal;
+    Ok(plan)
+}
+
+/// Whether the wish may have the environment's lock.
+///
+/// # Errors
+/// [`Refusal::Locked`].
+pub fn lock_is_ours(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<(), Refusal> {
+    lock::stolen(wish, inventory, seen).map(drop)
+}
+
+/// Which of the cold pool's hosts and releases an intent needs to know of, if any.
+pub fn wanted(intent: &Intent, seen: &Observation) -> Option<(Pool, Wanted)> {
+    let Hot::Pool(hot) = seen.hot() else { return None };
+    let cold = hot.other();
+    let wanted = match intent {
+        Intent::Deploy { tag, .. } => Wanted::Tag(tag.clone()),
+        Intent::Rollback { tag } => {
+            let standby = seen.proven(cold).filter(|_| seen.claimed(cold).is_none());
+            match (standby, tag) {
+                (Some(_), None) => return None,
+                (Some(release), Some(tag)) if release.tag == *tag => return None,
+                (_, Some(tag)) => Wanted::RetainedOrTag(tag.clone()),
+                (None, None) => Wanted::LastRetained,
+            }
+        }
+        Intent::Flip { .. } | Intent::Prune { .. } | Intent::Resume { .. } | Intent::Abort { .. } => {
+            return None;
+        }
+    };
+    Some((cold, wanted))
 }
 
 /// Builds steps with their deadlines from one place.

@@ -1,10 +1,7 @@
 //! The plan of `prune`: old releases of one pool go; what it runs stays.
 
-use std::collections::BTreeMap;
-
-use super::deploy::expects;
 use super::refuse::{Refusal, hot};
-use super::{Action, FORMAT, Intent, Plan, Steps};
+use super::{Action, Intent, Plan, Steps};
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
 
@@ -34,19 +31,8 @@ pub(super) fn plan(
             format!("keep the last {} releases of {pool}", inventory.app.keep_releases),
         )
         .on_routers(Action::Unlock, "give the lock back".into());
-    Ok(Plan {
-        format: FORMAT,
-        app: inventory.app.name.clone(),
-        environment: inventory.env.clone(),
-        intent: intent.clone(),
-        expects: expects(seen, hot),
-        to: pool,
-        release: release.clone(),
-        old: seen.proven(hot).cloned(),
-        retained: true,
-        compose: BTreeMap::new(),
-        flips: false,
-        how: None,
-        steps: steps.steps,
-    })
+    let mut plan = Plan::draft(intent, inventory, seen, (hot, pool), release.clone());
+    plan.retained = true;
+    plan.steps = steps.steps;
+    Ok(plan)
 }

@@ -41,21 +41,22 @@ impl Refusal {
             Refusal::Split(_) => Some(format!(
                 "pointsman -e {env} status, then pointsman -e {env} flip --to POOL"
             )),
-            Refusal::Locked(_) => Some(format!("pointsman -e {env} lock status")),
+            Refusal::Locked(_) => Some(format!(
+                "wait for it with --wait, or where it is dead: pointsman -e {env} resume, or pointsman -e {env} abort"
+            )),
             Refusal::Preflight { hint, .. } if hint.is_empty() => None,
             Refusal::Preflight { hint, .. } => Some(hint.clone()),
         }
     }
 }
 
-/// What every intent needs: each router readable, all of one mind, their files too, and no lock.
+/// What every intent needs: each router readable, all of one mind, their files too.
 pub(super) fn hot(inventory: &Inventory, seen: &Observation) -> Result<Pool, Refusal> {
     let hot = match seen.hot() {
         Hot::Pool(pool) => pool,
         Hot::Split(words) => return Err(Refusal::Split(words)),
         Hot::InDoubt(words) => return Err(Refusal::InDoubt(words)),
     };
-    unlocked(inventory, seen)?;
     let drift: Vec<String> = seen
         .readable()
         .filter_map(|(name, router)| router.view.drift().map(|words| format!("{name}: {words}")))
@@ -71,35 +72,6 @@ pub(super) fn hot(inventory: &Inventory, seen: &Observation) -> Result<Pool, Ref
             ),
         ))
     }
-}
-
-/// No other run holds the environment.
-pub(super) fn unlocked(inventory: &Inventory, seen: &Observation) -> Result<(), Refusal> {
-    for (name, router) in seen.readable() {
-        let state = &router.state;
-        if let Some(holder) = &state.holder {
-            let age = state
-                .owner_age_s
-                .map_or(String::new(), |s| format!(", last heard of {s} s ago"));
-            let owner = match &state.owner {
-                Some(owner) => format!(
-                    "{} by {}{}{age}",
-                    owner.command,
-                    owner.who,
-                    owner
-                        .message
-                        .as_ref()
-                        .map_or(String::new(), |m| format!(" ({m})"))
-                ),
-                None => format!("by an unknown owner{age}"),
-            };
-            return Err(Refusal::Locked(format!(
-                "{} is locked by run {holder}: {owner} (on {name})",
-                inventory.env
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Every router must itself see enough of a pool's servers up.

@@ -16,7 +16,7 @@ impl fmt::Display for Plan {
             self.intent.command(),
             self.app,
             self.environment,
-            self.from()
+            self.from
         )?;
         if let Some(how) = &self.how {
             writeln!(f, "{how}")?;

@@ -57,6 +57,24 @@ pub enum RemoteError {
         /// Epoch on the server.
         seen: u64,
     },
+    /// This run has not fenced the server; nothing was changed.
+    #[error("{server}: this run (epoch {ours}) has not fenced the server, which is at epoch {seen}")]
+    Unfenced {
+        /// The server's name.
+        server: String,
+        /// Epoch on the server.
+        seen: u64,
+        /// Epoch of this run.
+        ours: u64,
+    },
+    /// An older mutation held the server's lock all the time; nothing was changed.
+    #[error("{server}: another mutation held the server's lock for more than {waited:?}")]
+    Busy {
+        /// The server's name.
+        server: String,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The guard or the payload's preparation refused; nothing was changed.
     #[error("{server}: {problem}")]
     Refused {

@@ -21,6 +21,31 @@ pub struct Fence {
     pub run: String,
 }
 
+/// One mutation under a run's fence.
+#[derive(Debug, Clone, Copy)]
+pub struct Guarded<'a> {
+    /// The run's right.
+    pub fence: &'a Fence,
+    /// Name of the mutation's record, a file name: letters, digits, `-`, `_`, `.`.
+    pub step: &'a str,
+    /// Journal lines that are appended to the run's journal there before anything else is done.
+    pub lines: &'a str,
+    /// Whether nothing may be done where the lines cannot be kept.
+    pub required: bool,
+}
+
+impl<'a> Guarded<'a> {
+    /// Without journal lines.
+    pub fn new(fence: &'a Fence, step: &'a str) -> Guarded<'a> {
+        Guarded {
+            fence,
+            step,
+            lines: "",
+            required: true,
+        }
+    }
+}
+
 /// What a run writes on a server when it fences it.
 #[derive(Debug, Clone, Default)]
 pub struct Claim {
@@ -30,8 +55,8 @@ pub struct Claim {
     pub hold: bool,
     /// `owner.json`: who, from where, since when, for what; shown to those who find it locked.
     pub owner: String,
-    /// A run whose lock may be taken over.
-    pub steal: Option<String>,
+    /// Runs whose lock may be taken over.
+    pub steal: Vec<String>,
 }
 
 /// Longest that the guard waits for the lock of an older mutation. A step that takes longer (a
@@ -49,18 +74,17 @@ impl Session {
     /// Runs a script under the guard: with the server's lock held, only if this run's epoch is the
     /// server's, detached from this connection, its result kept as `runs/<run>/<step>.{rc,out}`.
     /// After a broken connection the recorded result is read; only when that cannot be had is the
-    /// mutation in doubt. `step` is a file name: letters, digits, `-`, `_`, `.`.
+    /// mutation in doubt.
     ///
     /// # Errors
     /// All but [`RemoteError::InDoubt`] mean that nothing was changed.
     pub async fn mutate(
         &self,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         script: &Script,
         deadline: Duration,
     ) -> Result<Output, RemoteError> {
-        self.guarded(fence, step, "run", &Claim::default(), script, deadline)
+        self.guarded(work, "run", &Claim::default(), script, deadline)
             .await
     }
 
@@ -71,26 +95,25 @@ impl Session {
     /// As [`Session::mutate`]; also [`RemoteError::Locked`] and [`RemoteError::Raced`].
     pub async fn fence(
         &self,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         claim: &Claim,
         script: &Script,
         deadline: Duration,
     ) -> Result<Output, RemoteError> {
         let op = if claim.expect.is_some() { "cas" } else { "set" };
-        self.guarded(fence, step, op, claim, script, deadline).await
+        self.guarded(work, op, claim, script, deadline).await
     }
 
     async fn guarded(
         &self,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         op: &'static str,
         claim: &Claim,
         script: &Script,
         deadline: Duration,
     ) -> Result<Output, RemoteError> {
-        let guard = guard_script(fence, step, op, claim)
+        let (fence, step) = (work.fence, work.step);
+        let guard = guard_script(work, op, claim)
             .var("DEADLINE", deadline.as_secs().max(1).to_string())
             .var("LEASE", "0")
             .file("pm_payload", script.render()?);
@@ -169,15 +192,15 @@ impl Session {
                 holder: words.next().unwrap_or_default().to_owned(),
                 owner: output.section("owner").unwrap_or_default().trim().to_owned(),
             }),
-            Some("unfenced") => Err(refused(format!(
-                "this run (epoch {}) has not fenced the server, which is at epoch {}",
-                fence.epoch,
-                number(words.next())
-            ))),
-            Some("busy") => Err(refused(format!(
-                "another mutation held the server's lock for more than {} s",
-                LOCK_WAIT.as_secs()
-            ))),
+            Some("unfenced") => Err(RemoteError::Unfenced {
+                server,
+                seen: number(words.next()),
+                ours: fence.epoch,
+            }),
+            Some("busy") => Err(RemoteError::Busy {
+                server,
+                waited: LOCK_WAIT,
+            }),
             Some("unprepared") => {
                 let said = output.section("guard-stderr").unwrap_or_default().trim();
                 Err(refused(if said.is_empty() {
@@ -200,12 +223,12 @@ impl Session {
     /// As [`Session::mutate`]; a `prepare` that fails is [`RemoteError::Refused`] with what it said.
     pub async fn arm(
         &self,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         script: &Script,
         lease: Duration,
     ) -> Result<Armed, RemoteError> {
-        let guard = guard_script(fence, step, "arm", &Claim::default())
+        let (fence, step) = (work.fence, work.step);
+        let guard = guard_script(work, "arm", &Claim::default())
             .var("DEADLINE", "0")
             .var("LEASE", lease.as_secs().max(1).to_string())
             .file("pm_payload", script.render_definitions()?);
@@ -344,7 +367,8 @@ impl Armed {
 }
 
 /// The guard with everything but its payload.
-fn guard_script(fence: &Fence, step: &str, op: &'static str, claim: &Claim) -> Script {
+fn guard_script(work: &Guarded<'_>, op: &'static str, claim: &Claim) -> Script {
+    let Guarded { fence, step, .. } = *work;
     Script::new(GUARD)
         .var("STATE", &fence.state_dir)
         .var("RUN", &fence.run)
@@ -354,7 +378,18 @@ fn guard_script(fence: &Fence, step: &str, op: &'static str, claim: &Claim) -> S
         .var("EXPECT", claim.expect.unwrap_or_default().to_string())
         .var("HOLDER", if claim.hold { fence.run.as_str() } else { "" })
         .var("OWNER", &claim.owner)
-        .var("STEAL", claim.steal.clone().unwrap_or_default())
+        .var("STEAL", claim.steal.join(" "))
+        .var(
+            "LINES",
+            if work.lines.is_empty() {
+                ""
+            } else if work.required {
+                "required"
+            } else {
+                "wanted"
+            },
+        )
+        .file("pm_lines", work.lines)
         .var("LOCK_WAIT", LOCK_WAIT.as_secs().to_string())
 }
 

@@ -1,9 +1,10 @@
 # The guard: performs one mutation on this server under the fence (DESIGN.md 6).
 #
 # Variables: STATE RUN STEP EPOCH; OP is `run`, `cas`, `set` or `arm`; EXPECT (cas), HOLDER and
-# OWNER (cas, set), STEAL (the run whose lock may be taken over), DEADLINE and LOCK_WAIT and LEASE in
-# seconds; the function pm_payload writes the work to do. The last section of the output is the
-# verdict: everything else on standard output is the payload's own.
+# OWNER (cas, set), STEAL (runs whose lock may be taken over), DEADLINE and LOCK_WAIT and LEASE in
+# seconds; LINES is empty, `wanted` or `required`, and the function pm_lines writes journal lines, kept before anything is done; pm_payload
+# writes the work to do. The last section of the output is the verdict: everything else on standard
+# output is the payload's own.
 
 umask 077
 verdict() { section guard; printf '%s\n' "$*"; }
@@ -38,11 +39,19 @@ seen=0
 case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esac
 
 if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
+# The intent is durable here before its mutation. A cut write ended without a newline: readers skip it.
+keep_lines() {
+  [ -n "$LINES" ] || return 0
+  journal=$STATE/runs/$RUN/journal.jsonl
+  { [ ! -s "$journal" ] || [ -z "$(tail -c 1 "$journal")" ] || echo; pm_lines; } 2>/dev/null >>"$journal" && { sync "$journal" || sync; } 2>/dev/null && return 0
+  [ "$LINES" = wanted ] || broken "cannot write $journal"
+}
+STEAL_LIST=" $STEAL "
 case $OP in
   cas | set)
     holder=
     [ ! -e "$STATE/holder" ] || holder=$(cat "$STATE/holder")
-    if [ -n "$holder" ] && [ "$holder" != "$RUN" ] && [ "$holder" != "$STEAL" ]; then
+    if [ -n "$holder" ] && [ "$holder" != "$RUN" ] && [ "${STEAL_LIST#*" $holder "}" = "$STEAL_LIST" ]; then
       section owner
       cat "$STATE/owner.json" 2>/dev/null
       verdict "locked $holder"
@@ -56,10 +65,12 @@ case $OP in
       printf '%s\n' "$HOLDER" | write "$STATE/holder" || broken "cannot write $STATE/holder"
       files="$files $STATE/owner.json $STATE/holder"
     fi
+    keep_lines
     publish $files || broken "cannot write in $STATE"
     ;;
   *)
     if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
+    keep_lines
     ;;
 esac
 

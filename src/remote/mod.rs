@@ -10,7 +10,7 @@ mod session;
 mod sessions;
 
 pub use error::RemoteError;
-pub use guard::{Armed, Claim, Fence};
+pub use guard::{Armed, Claim, Fence, Guarded};
 pub use output::Output;
 pub use script::{Script, ScriptError};
 pub use server::Server;

@@ -2,15 +2,17 @@
 //! and asks each at a constant rate, whatever comes back.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::select_all;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::receipt::{Receipt, RouterReceipt};
+use crate::error_rate::ErrorRate;
 use crate::http;
 
 /// One router to be asked.
@@ -62,6 +64,8 @@ struct Seen {
     streak: (String, u32),
     losses: Vec<String>,
     losses_before_any: Vec<String>,
+    /// While somebody watches: the release that is expected of every answer, once it was seen.
+    watched: Option<(Option<String>, ErrorRate)>,
 }
 
 /// When requests that one release answered were sent.
@@ -125,6 +129,40 @@ impl Prober {
             }
         }
         if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+
+    /// From now on errors count for [`Prober::watch`], whichever release answers.
+    pub fn count_errors(&self) {
+        for asked in &self.routers {
+            asked.seen().watched = Some((None, ErrorRate::default()));
+        }
+    }
+
+    /// Watches for this long whether every router goes on answering `tag`; ends as soon as one does not, at once where
+    /// errors have risen since [`Prober::count_errors`].
+    ///
+    /// # Errors
+    /// Each router whose errors have risen by then, in words; answers of another release are errors, too.
+    pub async fn watch(&self, tag: &str, time: Duration) -> Result<(), Vec<String>> {
+        for asked in &self.routers {
+            asked.seen().watched.get_or_insert_default().0 = Some(tag.to_owned());
+        }
+        let until = tokio::time::Instant::now() + time;
+        let risen = || -> Vec<String> { self.routers.iter().filter_map(|asked| asked.risen()).collect() };
+        loop {
+            let news: Vec<_> = self
+                .routers
+                .iter()
+                .map(|asked| Box::pin(asked.news.notified()))
+                .collect();
+            let words = risen();
+            if !words.is_empty() {
+                return Err(words);
+            }
+            if news.is_empty() || tokio::time::timeout_at(until, select_all(news)).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     /// Routers from which no answer of any kind came: they cannot be reached from here.
@@ -245,12 +283,29 @@ fn in_words(error: &reqwest::Error) -> String {
 }
 
 impl Asked {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn risen(&self) -> Option<String> {
+        let seen = self.seen();
+        let (_, rate) = seen.watched.as_ref()?;
+        Some(format!("{}: {}", self.target.router, rate.risen()?))
+    }
+
     fn record(&self, at: Timestamp, since: Instant, keep: bool, answer: Result<String, String>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if keep {
             seen.keep_alive += 1;
         } else {
             seen.fresh += 1;
+        }
+        if let Some((wanted, rate)) = &mut seen.watched {
+            rate.add(match &answer {
+                Ok(tag) if wanted.as_ref().is_none_or(|wanted| wanted == tag) => None,
+                Ok(tag) => Some(format!("{tag} answered")),
+                Err(why) => Some(why.clone()),
+            });
         }
         match answer {
             Ok(tag) => {
@@ -403,6 +458,46 @@ mod tests {
             "{router:?}"
         );
         assert!(router.first_new.is_some() && router.last_old.is_some());
+    }
+
+    /// A server that goes wrong after 50 answers is seen at once; one that does not is watched to the end.
+    #[tokio::test]
+    async fn a_watch_ends_when_errors_rise_or_another_release_answers() {
+        const SICK: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+        let watched = async |answer| {
+            let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 200);
+            prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
+            let since = Instant::now();
+            (prober.watch("v2", Duration::from_secs(2)).await, since.elapsed())
+        };
+        let (errors, after) = watched(|n| if n < 50 { ok("v2") } else { Some(SICK.into()) }).await;
+        assert_eq!(
+            errors.unwrap_err(),
+            ["lb1: 4 of 20 requests failed, at last: status 500"]
+        );
+        assert!(after < Duration::from_secs(1), "{after:?}");
+        let (mixed, _) = watched(|n| ok(if n > 50 && n % 2 == 0 { "v1" } else { "v2" })).await;
+        assert!(mixed.unwrap_err()[0].ends_with("at last: v1 answered"));
+        // What went wrong before the watch counts, if it was to be counted; which release answered does not.
+        let early = |n| {
+            if n % 2 == 0 && n < 30 {
+                Some(SICK.into())
+            } else {
+                ok(if n < 40 { "v1" } else { "v2" })
+            }
+        };
+        for counts in [true, false] {
+            let prober = Prober::start(vec![server(early).await], "/version".into(), None, 200);
+            if counts {
+                prober.count_errors();
+            }
+            prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
+            let seen = prober.watch("v2", Duration::from_millis(200)).await;
+            assert_eq!(seen.is_err(), counts, "{seen:?}");
+        }
+        let (well, after) = watched(|_| ok("v2")).await;
+        assert_eq!(well, Ok(()));
+        assert!(after >= Duration::from_secs(2));
     }
 
     #[tokio::test]

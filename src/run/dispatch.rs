@@ -1,14 +1,16 @@
 //! The dispatcher: executes a plan step by step, writes each intent before it acts, and takes
 //! everything back when a step fails.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::journal::{Journal, LineKind};
+use super::heart::Heart;
+use crate::fleet::{End, StepError, Stop};
+use crate::journal::{Journal, LineKind};
 use crate::plan::{Action, Step};
-use crate::report::Kind;
-use crate::steps::{Context, End, StepError, step_for};
+use crate::report::{Kind, StepOutcome};
+use crate::steps::{Context, step_for, tell_routers};
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -21,76 +23,84 @@ pub struct Finished {
     pub hint: Option<String>,
 }
 
-/// Resolves when the user wants the run to stop.
-pub type Stop = tokio::sync::watch::Receiver<bool>;
+/// Once the user wants it to stop, a step that is under way is waited for no longer than this: with the
+/// receipt and the connections' end it stays under 5 s. What was sent goes on, and is read by `resume`.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Executes the plan to its end, or takes back what it did.
-pub async fn execute(cx: &Context, journal: &mut Journal, stop: Stop) -> Finished {
+pub async fn execute(cx: &Context, journal: &mut Journal, heart: &Heart) -> Finished {
     let mut run = Run {
         cx,
         journal,
+        heart,
         entered: Vec::new(),
+        ended: false,
     };
-    let result = run.forward(stop).await;
-    let finished = match result {
+    match run.forward().await {
         Ok(()) => Finished {
             end: End::Done,
             message: None,
             hint: None,
         },
         Err((failed, error)) => run.backward(&failed, error).await,
-    };
-    let _ = run.write(
-        LineKind::End,
-        None,
-        json!({ "end": finished.end, "message": finished.message }),
-    );
-    finished
+    }
 }
 
 struct Run<'a> {
     cx: &'a Context,
     journal: &'a mut Journal,
+    heart: &'a Heart,
     /// Steps whose intent was written, in order: these are what undo goes back over.
     entered: Vec<Step>,
+    ended: bool,
 }
 
 impl Run<'_> {
-    async fn forward(&mut self, stop: Stop) -> Result<(), (Step, StepError)> {
-        let plan = self.cx.plan.clone();
+    async fn forward(&mut self) -> Result<(), (Step, StepError)> {
+        let plan = self.cx.job.plan.clone();
+        let Some(first) = plan.steps.first() else {
+            return Ok(());
+        };
         let described = serde_json::to_value(&*plan).unwrap_or_default();
-        if let Some(first) = plan.steps.first() {
-            self.write(LineKind::Run, None, described)
-                .map_err(|error| (first.clone(), error))?;
-        }
+        self.required(LineKind::Run, None, described)
+            .map_err(|error| (first.clone(), error))?;
         for step in &plan.steps {
-            if *stop.borrow() {
-                let error = StepError::failed(format!("stopped by the user before {}", step.action.name()));
-                return Err((step.clone(), error.ending(End::Interrupted)));
-            }
+            let fail = |error| (step.clone(), error);
+            self.cx.job.go_on().map_err(fail)?;
             if step.action == Action::Unlock {
-                let _ = self.write(LineKind::Outcome, None, json!({ "end": End::Done }));
+                // What the routers hear with the unlock tells how it ended.
+                self.end(End::Done, None);
             }
-            match self.one(step, stop.clone()).await {
+            match self.one(step).await {
                 // The release is in place and proven: what is left over is housekeeping.
-                Err(error) if step.action == Action::Prune => {
-                    self.cx.sink.emit(Kind::Warning {
-                        message: format!("pruning failed: {}", error.message),
-                    });
+                Err(error) if step.action == Action::Prune && error.end != End::Interrupted => {
+                    let message = format!("pruning failed: {}", error.message);
+                    self.cx.job.sink.emit(Kind::Warning { message });
                 }
-                result => result.map_err(|error| (step.clone(), error))?,
+                result => result.map_err(fail)?,
+            }
+            if step.action == Action::Verify && !plan.undoes {
+                self.wanted(LineKind::PointOfNoReturn, None, json!({}));
+                // Whoever takes over from here must know it before anything that follows is done.
+                if plan.has(Action::Prune)
+                    && let Err(error) = tell_routers(self.cx, step).await
+                {
+                    let message = format!("the routers could not be told that it is done: {error}");
+                    self.cx.job.sink.emit(Kind::Warning { message });
+                }
             }
         }
         Ok(())
     }
 
     /// One step: intent, act, look, outcome.
-    async fn one(&mut self, step: &Step, mut stop: Stop) -> Result<(), StepError> {
+    async fn one(&mut self, step: &Step) -> Result<(), StepError> {
         let name = step.action.name();
-        self.write(LineKind::Intent, Some(name), json!({ "targets": step.targets }))?;
+        self.required(LineKind::Intent, Some(name), json!({ "targets": step.targets }))?;
         self.entered.push(step.clone());
+        self.heart.now_in(name);
         let since = Instant::now();
-        self.cx.sink.emit(Kind::PhaseStarted {
+        self.cx.job.sink.emit(Kind::PhaseStarted {
             phase: name.to_owned(),
             targets: step.targets.clone(),
         });
@@ -99,134 +109,219 @@ impl Run<'_> {
             let outcome = doing.apply(self.cx, step).await?;
             doing.verify(self.cx, step).await.map(|()| outcome)
         };
-        let result = if matches!(step.action, Action::Check | Action::RouterCheck) {
-            // These only look: the user need not wait for their end.
-            tokio::select! {
-                result = act => result,
-                Ok(()) = stop.changed() => {
-                    Err(StepError::failed(format!("stopped by the user during {name}")).ending(End::Interrupted))
-                }
-            }
-        } else {
-            act.await
-        };
-        let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.cx.sink.emit(Kind::PhaseEnded {
+        let result = until_stopped(self.cx.job.stop.clone(), name, act).await;
+        self.cx.job.sink.emit(Kind::PhaseEnded {
             phase: name.to_owned(),
             ok: result.is_ok(),
-            elapsed_ms,
+            elapsed_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        let said = match &result {
-            Ok(outcome) => json!({ "result": outcome }),
-            Err(error) => {
-                json!({ "result": if error.in_doubt { "in_doubt" } else { "not_done" }, "message": error.message })
-            }
-        };
         // The step has acted: a journal that cannot be written now must not stop what protects the
         // traffic (FAULTS.md 75).
-        if let Err(error) = self.write(LineKind::Outcome, Some(name), said) {
-            self.cx.sink.emit(Kind::Warning {
-                message: error.message,
-            });
-        }
+        self.wanted(LineKind::Outcome, Some(name), said(&result));
         result.map(drop)
     }
 
     /// Takes back what was done, last first; the failed step as well.
     async fn backward(&mut self, failed: &Step, error: StepError) -> Finished {
-        let flipped = self.entered.iter().any(|step| step.action == Action::Flip);
+        let (env, run) = (self.cx.env().to_owned(), self.cx.job.fence.run.clone());
         let mut finished = Finished {
             end: error.end,
             message: Some(error.message.clone()),
             hint: error.hint.clone(),
         };
+        let locked = self.entered.iter().any(|step| step.action == Action::Fence);
+        if error.end == End::Interrupted {
+            self.end(End::Interrupted, Some(&error.message));
+            if locked {
+                finished.hint = Some(format!(
+                    "pointsman -e {env} resume {run}, or pointsman -e {env} abort {run}"
+                ));
+            }
+            return finished;
+        }
         if failed.action == Action::Unlock {
             finished.message = Some(format!(
                 "the release is in place, but the lock could not be given back: {}",
                 error.message
             ));
             finished.hint = Some(format!(
-                "pointsman -e {} lock release {}",
-                self.cx.inventory.env, self.cx.fence.run
+                "the next run takes it over; at once: pointsman -e {env} lock release {run}"
             ));
             finished.end = End::Stuck;
             return finished;
         }
         // A run that was fenced or locked out has nothing of its own left to take back.
-        if matches!(error.end, End::Fenced | End::Locked) {
+        if error.end == End::Fenced || (error.end == End::Locked && failed.action == Action::Fence) {
+            self.end(error.end, Some(&error.message));
             return finished;
         }
-        let undo: Vec<Step> = if flipped && failed.action == Action::Flip && error.end != End::Failed {
-            // The flip has led back by itself and says how that ended; the pools both stay up.
-            self.only(&[Action::Fence])
-        } else if flipped && failed.action != Action::Flip {
-            finished.end = End::RolledBack;
-            self.only(&[Action::Flip, Action::Fence])
-        } else {
-            self.entered.iter().rev().cloned().collect()
-        };
+        let undo = self.to_undo(failed, &error, &mut finished);
+        self.cx.job.ledger.be_lenient();
         for step in undo {
-            let name = step.action.name();
-            let _ = self.write(LineKind::Undo, Some(name), json!({}));
             if step.action == Action::Fence {
-                // The last lines that reach the routers say how it ended.
-                let _ = self.write(LineKind::Outcome, None, json!({ "end": finished.end }));
-            }
-            if let Err(undone) = step_for(step.action).undo(self.cx, &step).await {
-                self.cx.sink.emit(Kind::Warning {
-                    message: format!("taking back {name}: {}", undone.message),
-                });
-                if step.action == Action::Fence {
-                    // The lock only keeps people out: what matters of this run's end stands.
-                    finished.hint = Some(format!(
-                        "pointsman -e {} lock release {}",
-                        self.cx.inventory.env, self.cx.fence.run
-                    ));
+                if keeps_lock(finished.end) {
                     break;
                 }
-                finished.end = match undone.end {
-                    End::InDoubt | End::Split => undone.end,
-                    _ => End::Stuck,
-                };
-                finished.message = Some(format!(
-                    "{}\nand taking back {name} failed: {}",
-                    error.message, undone.message
-                ));
-                finished.hint = undone.hint.or(finished.hint);
-                break;
+                self.end(finished.end, finished.message.as_deref());
             }
+            let Err(undone) = self.undo(&step).await else {
+                if step.action == Action::Flip {
+                    let from = self.cx.from();
+                    finished.message = Some(format!(
+                        "{}\nevery router was read as routing to {from}",
+                        error.message
+                    ));
+                }
+                continue;
+            };
+            let name = step.action.name();
+            self.cx.job.sink.emit(Kind::Warning {
+                message: format!("taking back {name}: {}", undone.message),
+            });
+            if step.action == Action::Fence {
+                // The lock only keeps people out, and the next run sees that this one is over.
+                return finished;
+            }
+            finished.end = match undone.end {
+                End::InDoubt | End::Split | End::Fenced | End::Interrupted => undone.end,
+                _ => End::Stuck,
+            };
+            finished.message = Some(format!(
+                "{}\nand taking back {name} failed: {}",
+                error.message, undone.message
+            ));
+            finished.hint = undone.hint;
+            break;
         }
+        if keeps_lock(finished.end) {
+            finished.hint.get_or_insert(format!(
+                "pointsman -e {env} abort {run} goes back, pointsman -e {env} resume {run} goes on"
+            ));
+        }
+        self.end(finished.end, finished.message.as_deref());
         finished
     }
 
-    /// The entered steps among these, last first.
-    fn only(&self, actions: &[Action]) -> Vec<Step> {
-        self.entered
-            .iter()
-            .rev()
-            .filter(|step| actions.contains(&step.action))
-            .cloned()
-            .collect()
+    /// Which steps are taken back, last first, and how the run ends when that succeeds.
+    fn to_undo(&self, failed: &Step, error: &StepError, finished: &mut Finished) -> Vec<Step> {
+        let flipped = self.entered.iter().any(|step| step.action == Action::Flip);
+        let only = |actions: &[Action]| {
+            let entered = self.entered.iter().rev();
+            entered
+                .filter(|step| actions.contains(&step.action))
+                .cloned()
+                .collect()
+        };
+        let plan = &self.cx.job.plan;
+        let mends =
+            plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
+        if plan.undoes || (mends && !error.moved) {
+            // What takes back, or mends a split, is not itself taken back: whoever comes next goes on with it.
+            finished.end = match error.end {
+                End::InDoubt | End::Split => error.end,
+                _ if error.in_doubt => End::InDoubt,
+                _ => End::Stuck,
+            };
+            return Vec::new();
+        }
+        if failed.action == Action::Migrate && error.in_doubt {
+            // It may still run: taking its pool away would end it half-way. The claim stays (FAULTS.md 42).
+            finished.end = End::InDoubt;
+            return only(&[Action::Fence]);
+        }
+        if flipped && (failed.action != Action::Flip || error.moved) {
+            finished.end = End::RolledBack;
+            return only(&[Action::Flip, Action::Fence]);
+        }
+        self.entered.iter().rev().cloned().collect()
     }
 
-    fn write(
+    async fn undo(&mut self, step: &Step) -> Result<(), StepError> {
+        let name = step.action.name();
+        self.wanted(LineKind::Undo, Some(name), json!({}));
+        let acting = step_for(step.action).undo(self.cx, step);
+        let result = until_stopped(self.cx.job.stop.clone(), name, acting).await;
+        let told = result.clone().map(|()| StepOutcome::Applied);
+        self.wanted(LineKind::Undone, Some(name), said(&told));
+        result
+    }
+
+    /// The verdict, once.
+    fn end(&mut self, end: End, message: Option<&str>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.wanted(LineKind::End, None, json!({ "end": end, "message": message }));
+        }
+    }
+
+    /// A line without which nothing may be done.
+    fn required(
         &mut self,
         kind: LineKind,
         step: Option<&str>,
         data: serde_json::Value,
     ) -> Result<(), StepError> {
+        let ledger = &self.cx.job.ledger;
         match self.journal.append(kind, step, data) {
-            Ok(line) => {
-                self.cx
-                    .unshipped
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .push_str(&line);
-                Ok(())
+            Ok(line) => ledger.push(line),
+            // Once traffic has moved, its protection goes on, with the copies on the servers alone.
+            Err((_, line)) if ledger.is_lenient() => ledger.push(line),
+            Err((error, _)) => {
+                return Err(StepError::failed(format!(
+                    "the journal could not be written: {error}"
+                )));
             }
-            Err(error) => Err(StepError::failed(format!(
-                "the journal could not be written: {error}"
-            ))),
         }
+        Ok(())
+    }
+
+    /// A line that must not keep anything from being done.
+    fn wanted(&mut self, kind: LineKind, step: Option<&str>, data: serde_json::Value) {
+        let line = match self.journal.append(kind, step, data) {
+            Ok(line) => line,
+            Err((error, line)) => {
+                self.cx.job.sink.emit(Kind::Warning {
+                    message: format!("the journal could not be written: {error}; the line is {line}"),
+                });
+                line
+            }
+        };
+        self.cx.job.ledger.push(line);
+    }
+}
+
+/// Ends that leave the lock where it is: somebody has to finish or to take back.
+fn keeps_lock(end: End) -> bool {
+    matches!(end, End::InDoubt | End::Split | End::Stuck | End::Interrupted)
+}
+
+fn said(result: &Result<StepOutcome, StepError>) -> serde_json::Value {
+    match result {
+        Ok(outcome) => json!({ "result": outcome }),
+        Err(error) => {
+            json!({ "result": if error.in_doubt { "in_doubt" } else { "not_done" }, "message": error.message })
+        }
+    }
+}
+
+/// Lets a step act, but once the user wants it to stop, for [`GRACE`] only.
+async fn until_stopped<T>(
+    mut stop: Stop,
+    name: &str,
+    act: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    let stopped = async {
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            // Nobody can stop it any more.
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        result = act => result,
+        () = stopped => Err(StepError {
+            in_doubt: true,
+            ..StepError::failed(format!("stopped by the user during {name}, which may go on on the servers")).ending(End::Interrupted)
+        }),
     }
 }

@@ -1,6 +1,9 @@
-//! Executes plans: the dispatcher, the journal, and how a run ends.
+//! Executes plans: from a wish to its end, on whatever fleet.
 
 mod dispatch;
-pub mod journal;
+mod heart;
+mod start;
 
 pub use dispatch::{Finished, execute};
+pub use heart::SILENT;
+pub use start::{Ran, Request, make, run, run_of};

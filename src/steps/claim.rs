@@ -3,9 +3,8 @@
 
 use async_trait::async_trait;
 
-use super::context::{Context, router_name};
-use super::error::{End, StepError};
-use super::records::Records;
+use super::Context;
+use crate::fleet::{Records, StepError};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -16,7 +15,6 @@ impl super::Step for Claim {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
         let pool = cx.to();
         let records = Records {
-            lines: cx.journal_lines(),
             claim: Some(pool),
             unproven: Some(pool),
             ..Records::default()
@@ -26,15 +24,32 @@ impl super::Step for Claim {
         super::fence_hosts::fence_hosts(cx, step).await
     }
 
-    /// The pool's containers are gone by now (`start` is undone first), so nothing is half-changed.
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
-        let records = Records {
-            lines: cx.journal_lines(),
-            unclaim: Some(cx.to()),
-            ..Records::default()
-        };
-        write(cx, step, "unclaim", &records).await.map(drop)
+        // What another run had claimed before stays claimed until it was cleaned or proven: that
+        // run's late commands may still reach a host that was not fenced.
+        if cx.job.plan.reclaims && !cx.job.is_clean() {
+            return Ok(());
+        }
+        unclaim(cx, step).await.map(drop)
     }
+}
+
+/// Takes the claim off a pool that was cleaned.
+pub(super) struct Unclaim;
+
+#[async_trait]
+impl super::Step for Unclaim {
+    async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
+        unclaim(cx, step).await
+    }
+}
+
+async fn unclaim(cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
+    let records = Records {
+        unclaim: Some(cx.to()),
+        ..Records::default()
+    };
+    write(cx, step, "unclaim", &records).await
 }
 
 /// Writes records on every router.
@@ -44,22 +59,8 @@ pub(super) async fn write(
     name: &str,
     records: &Records,
 ) -> Result<StepOutcome, StepError> {
-    let script = &records.script(&cx.fence);
-    let written = cx
-        .each(step, cx.routers(), router_name, |router| async move {
-            let output = cx
-                .router(router)
-                .mutate(&cx.fence, name, script, step.deadline())
-                .await?;
-            if output.ok() {
-                Ok((StepOutcome::Applied, None))
-            } else {
-                Err(StepError::failed(format!("{}: {}", router.name, output.complaint())).ending(End::Failed))
-            }
-        })
-        .await;
-    if written.is_err() {
-        cx.keep_lines(&records.lines);
-    }
-    written
+    cx.on_routers(step, |router| {
+        cx.fleet.record(&cx.job, step, router, name, records)
+    })
+    .await
 }

@@ -2,11 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::context::{Context, host_name};
-use super::error::StepError;
-use super::stage::name;
+use super::Context;
+use crate::fleet::StepError;
 use crate::plan;
-use crate::remote::{Claim, Script};
 use crate::report::StepOutcome;
 
 pub(super) struct FenceHosts;
@@ -20,16 +18,6 @@ impl super::Step for FenceHosts {
 
 /// Fences every host of the plan's pool.
 pub(super) async fn fence_hosts(cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
-    let nothing = &Script::new(":");
-    cx.each(step, cx.target_hosts(), host_name, |host| async move {
-        let claim = Claim {
-            owner: cx.owner.clone(),
-            ..Claim::default()
-        };
-        cx.host(host)
-            .fence(&cx.fence, &name(cx, "fence"), &claim, nothing, step.deadline())
-            .await?;
-        Ok((StepOutcome::Applied, Some("fenced".to_owned())))
-    })
-    .await
+    cx.on_hosts(step, |host| cx.fleet.fence_host(&cx.job, step, host))
+        .await
 }

@@ -1,28 +1,24 @@
 //! The step contract, and the steps of a plan, one file each.
 
-mod check;
 mod claim;
+mod clean;
+mod context;
+mod drain;
 mod fence;
 mod fence_hosts;
 mod flip;
+mod hosts;
 mod migrate;
 mod prove;
-mod prune;
 mod router_check;
-mod stage;
-mod start;
 mod unlock;
 mod verify;
-
-pub mod context;
-pub mod error;
-pub mod records;
 
 use async_trait::async_trait;
 
 pub use context::Context;
-pub use error::{End, StepError};
 
+use crate::fleet::StepError;
 use crate::plan::{self, Action};
 use crate::report::StepOutcome;
 
@@ -44,21 +40,33 @@ pub trait Step: Send + Sync {
     }
 }
 
+/// Sends the newest journal lines to every router, with nothing else.
+///
+/// # Errors
+/// When a router could not be told.
+pub async fn tell_routers(cx: &Context, step: &plan::Step) -> Result<(), StepError> {
+    claim::write(cx, step, "tell", &crate::fleet::Records::default())
+        .await
+        .map(drop)
+}
+
 /// The step of an action.
 pub fn step_for(action: Action) -> &'static dyn Step {
     match action {
         Action::Fence => &fence::Fence,
         Action::Claim => &claim::Claim,
         Action::FenceHosts => &fence_hosts::FenceHosts,
-        Action::Stage => &stage::Stage,
+        Action::Stage => &hosts::Stage,
         Action::Migrate => &migrate::Migrate,
-        Action::Start => &start::Start,
-        Action::Check => &check::Check,
+        Action::Start => &hosts::Start,
+        Action::Check => &hosts::Check,
         Action::RouterCheck => &router_check::RouterCheck,
         Action::Prove => &prove::Prove,
         Action::Flip => &flip::Flip,
         Action::Verify => &verify::Verify,
-        Action::Prune => &prune::Prune,
+        Action::Prune => &hosts::Prune,
+        Action::Clean => &clean::Clean,
+        Action::Unclaim => &claim::Unclaim,
         Action::Unlock => &unlock::Unlock,
     }
 }

@@ -3,10 +3,9 @@
 
 use async_trait::async_trait;
 
+use super::Context;
 use super::claim::write;
-use super::context::Context;
-use super::error::StepError;
-use super::records::Records;
+use crate::fleet::{Records, StepError};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -15,11 +14,10 @@ pub(super) struct Prove;
 #[async_trait]
 impl super::Step for Prove {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
-        let release = serde_json::to_string(&cx.plan.release).map_err(|error| {
+        let release = serde_json::to_string(&cx.job.plan.release).map_err(|error| {
             StepError::failed(format!("the release's record could not be written: {error}"))
         })?;
         let records = Records {
-            lines: cx.journal_lines(),
             proven: Some((cx.to(), release)),
             unclaim: Some(cx.to()),
             ..Records::default()
@@ -30,7 +28,6 @@ impl super::Step for Prove {
     /// The pool is about to be stopped: it is claimed again before that.
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {
         let records = Records {
-            lines: cx.journal_lines(),
             claim: Some(cx.to()),
             unproven: Some(cx.to()),
             ..Records::default()

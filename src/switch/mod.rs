@@ -10,7 +10,7 @@ use async_trait::async_trait;
 pub use view::{BackendServer, Route, RouterView, Worker};
 
 use crate::inventory::{self, Inventory, Router};
-use crate::remote::{Armed, Fence, RemoteError, Session};
+use crate::remote::{Armed, Guarded, Output, RemoteError, Session};
 
 /// Why a router could not be read or moved.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,7 +25,19 @@ pub enum SwitchError {
         router: String,
         /// What was expected and found.
         problem: String,
+        /// Whether a change was begun that may have had, or may still have, its effect.
+        in_doubt: bool,
     },
+}
+
+impl SwitchError {
+    /// Whether an effect now or later cannot be ruled out: read back before anything else.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            SwitchError::Remote(error) => error.is_in_doubt(),
+            SwitchError::Router { in_doubt, .. } => *in_doubt,
+        }
+    }
 }
 
 /// One thing that `doctor` looked at.
@@ -85,8 +97,7 @@ pub trait Connector: Send + Sync {
     async fn arm(
         &self,
         session: &Session,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError>;
@@ -98,31 +109,27 @@ pub trait Connector: Send + Sync {
     fn config(&self, inventory: &Inventory) -> String;
 }
 
-/// A router that holds its lock and waits for the word.
+/// A router that holds its lock and waits for the word. Dropped without it, it changes nothing.
 #[derive(Debug)]
 pub struct ArmedFlip {
-    router: String,
     armed: Armed,
-    read: fn(&str) -> Result<RouterView, String>,
+    read: fn(&Output) -> Result<RouterView, (String, bool)>,
+    router: String,
 }
 
 impl ArmedFlip {
-    /// Moves the router, and returns what was read back from it.
+    /// Moves the router, and returns what was read back from it: the routes, without the servers.
+    /// That is a success only where [`RouterView::is_all`] or the like says so.
     ///
     /// # Errors
-    /// [`SwitchError::Remote`] in doubt when no answer came; else nothing was changed, or what was
-    /// changed has been put back.
+    /// Where [`SwitchError::is_in_doubt`] says no, nothing is changed, now or later: what had been
+    /// changed was put back, and read back. Else the router must be read before anything else.
     pub async fn commit(self, deadline: Duration) -> Result<RouterView, SwitchError> {
         let output = self.armed.commit(deadline).await?;
-        if !output.ok() {
-            return Err(SwitchError::Router {
-                router: self.router,
-                problem: output.complaint().to_owned(),
-            });
-        }
-        (self.read)(&output.stdout).map_err(|problem| SwitchError::Router {
+        (self.read)(&output).map_err(|(problem, in_doubt)| SwitchError::Router {
             router: self.router,
             problem,
+            in_doubt,
         })
     }
 }

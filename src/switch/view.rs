@@ -31,7 +31,24 @@ impl Route {
 
     /// The pool that gets everything, if one does.
     pub fn settled(&self) -> Option<Pool> {
-        (self.percent == 0 || self.live == self.next).then_some(self.live)
+        match self.percent {
+            0 => Some(self.live),
+            100.. => Some(self.next),
+            _ => (self.live == self.next).then_some(self.live),
+        }
+    }
+
+    /// The value as it stands in a map: `live:next:percent`.
+    pub fn value(&self) -> String {
+        format!("{}:{}:{}", self.live, self.next, self.percent)
+    }
+
+    /// Whether both send the same requests to the same pools, however they are written.
+    pub fn same_as(&self, other: &Route) -> bool {
+        match (self.settled(), other.settled()) {
+            (None, None) => self == other,
+            (one, two) => one == two,
+        }
     }
 }
 
@@ -54,7 +71,7 @@ impl FromStr for Route {
         let route = (
             pool(fields.next()),
             pool(fields.next()),
-            fields.next().and_then(|p| p.parse::<u8>().ok()),
+            fields.next().and_then(percent),
         );
         match (route, fields.next()) {
             ((Some(live), Some(next), Some(percent)), None) if percent <= 100 => {
@@ -67,7 +84,14 @@ impl FromStr for Route {
     }
 }
 
-/// A worker that a reload left behind, still serving its clients from its own map.
+/// Digits only: `parse` would take a sign, HAProxy's arithmetic need not.
+fn percent(text: &str) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// A worker besides the one that was asked: most often one that a reload left behind, and that still
+/// serves its clients from its own map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     /// Its process id.
@@ -83,8 +107,10 @@ pub struct BackendServer {
     pub name: String,
     /// The router's word: `UP`, `DOWN`, `MAINT`, `no check`...
     pub status: String,
-    /// Whether the router sends it requests: up, and no backup.
+    /// Whether the router's own checks find it up. A server without checks is never known to be.
     pub up: bool,
+    /// Whether it gets requests when it is up, as a backup does not.
+    pub active: bool,
     /// Requests in progress.
     pub sessions: u64,
     /// Requests that wait for it.
@@ -98,8 +124,11 @@ pub struct RouterView {
     pub live: Route,
     /// What its file says, so what it would do after a reload; `None` where the file says nothing.
     pub persisted: Option<Route>,
-    /// Older workers.
+    /// Other workers: all that a reload left behind, and any new one that does not do as the current.
     pub workers: Vec<Worker>,
+    /// What could not be known, in words: workers that cannot be listed or do not answer. Unknown
+    /// counts as using a pool.
+    pub problems: Vec<String>,
     /// Both pools' servers.
     pub backends: BTreeMap<Pool, Vec<BackendServer>>,
 }
@@ -107,14 +136,19 @@ pub struct RouterView {
 impl RouterView {
     /// Whether every worker, and the file, send everything to this pool.
     pub fn is_all(&self, pool: Pool) -> bool {
-        self.live.settled() == Some(pool) && self.drift().is_none()
+        self.live.settled() == Some(pool) && self.agrees()
     }
 
-    /// What disagrees with the current worker, in words.
+    /// Whether every worker and the file are known to route alike.
+    pub fn agrees(&self) -> bool {
+        self.drift().is_none()
+    }
+
+    /// What disagrees with the current worker, or may, in words.
     pub fn drift(&self) -> Option<String> {
         let mut words = Vec::new();
         match self.persisted {
-            Some(file) if file.settled() == self.live.settled() => {}
+            Some(file) if file.same_as(&self.live) => {}
             Some(file) => words.push(format!(
                 "serves {}, but its file says {file}: a reload would flip it",
                 self.live
@@ -125,21 +159,21 @@ impl RouterView {
             )),
         }
         for worker in &self.workers {
-            if worker.route.settled() != self.live.settled() {
-                words.push(format!(
-                    "an older worker ({}) still serves {}",
-                    worker.pid, worker.route
-                ));
+            if !worker.route.same_as(&self.live) {
+                words.push(format!("another worker ({}) serves {}", worker.pid, worker.route));
             }
         }
+        words.extend(self.problems.iter().cloned());
         (!words.is_empty()).then(|| words.join("; "))
     }
 
-    /// How many servers of a pool get requests.
+    /// How many servers of a pool are up and would get requests. Backups count for nothing: HAProxy
+    /// turns to them only when all others are gone (`nbsrv()` would count them).
     pub fn up(&self, pool: Pool) -> usize {
+        let up = |server: &&BackendServer| server.up && server.active;
         self.backends
             .get(&pool)
-            .map_or(0, |servers| servers.iter().filter(|server| server.up).count())
+            .map_or(0, |servers| servers.iter().filter(up).count())
     }
 
     /// `web1 UP, web2 DOWN`.
@@ -158,6 +192,8 @@ impl RouterView {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn view(live: &str, file: Option<&str>, workers: &[&str]) -> RouterView {
@@ -171,6 +207,7 @@ mod tests {
                     route: w.parse().unwrap(),
                 })
                 .collect(),
+            problems: Vec::new(),
             backends: BTreeMap::new(),
         }
     }
@@ -185,6 +222,7 @@ mod tests {
             "blue:green",
             "blue:green:101",
             "blue:green:-1",
+            "blue:green:+1",
             "red:blue:0",
             "blue:blue:0:1",
         ] {
@@ -199,7 +237,44 @@ mod tests {
         assert!(!view("blue:blue:0", None, &[]).is_all(Pool::Blue));
         assert!(!view("blue:blue:0", Some("blue:blue:0"), &["green:green:0"]).is_all(Pool::Blue));
         assert!(!view("blue:green:5", Some("blue:green:5"), &[]).is_all(Pool::Blue));
-        let drift = view("blue:blue:0", Some("green:green:0"), &[]).drift().unwrap();
-        assert!(drift.contains("a reload would flip it"), "{drift}");
+        let mut unknown = view("blue:blue:0", Some("blue:blue:0"), &[]);
+        unknown.problems.push("worker 7 did not say".into());
+        assert!(
+            !unknown.is_all(Pool::Blue),
+            "unknown counts as using the other pool"
+        );
+    }
+
+    #[test]
+    fn drift_says_who_disagrees() {
+        let drift = |live, file, workers| view(live, file, workers).drift().unwrap_or_default();
+        insta::assert_snapshot!(drift("blue:blue:0", Some("green:green:0"), &[]), @"serves blue, but its file says green: a reload would flip it");
+        insta::assert_snapshot!(drift("blue:blue:0", None, &["green:green:0"]), @"serves blue, but its file has no value: a reload may flip it; another worker (7) serves green");
+        insta::assert_snapshot!(drift("blue:green:10", Some("blue:green:20"), &[]), @"serves blue with 10 % to green, but its file says blue with 20 % to green: a reload would flip it");
+        assert_eq!(
+            drift("green:blue:0", Some("blue:green:100"), &[]),
+            "",
+            "two ways to write the same"
+        );
+    }
+
+    fn route() -> impl Strategy<Value = Route> {
+        let pool = || prop_oneof![Just(Pool::Blue), Just(Pool::Green)];
+        (pool(), pool(), 0..=100_u8).prop_map(|(live, next, percent)| Route { live, next, percent })
+    }
+
+    proptest! {
+        #[test]
+        fn a_route_survives_the_map(route in route()) {
+            prop_assert_eq!(route.value().parse::<Route>(), Ok(route));
+        }
+
+        #[test]
+        fn what_is_read_is_what_would_be_written(text in "[a-z]{0,6}:[a-z]{0,6}:[0-9+ -]{0,4}|blue:(blue|green):[0-9]{1,4}") {
+            if let Ok(route) = text.parse::<Route>() {
+                prop_assert_eq!(route.value().parse::<Route>(), Ok(route));
+                prop_assert!(route.percent <= 100);
+            }
+        }
     }
 }

@@ -56,6 +56,8 @@ impl Host {
             timeout: Duration::from_secs(1),
             database_url: "DATABASE_URL".into(),
             wait: Duration::ZERO,
+            watch: Vec::new(),
+            watch_for: Duration::ZERO,
         };
         let release = Release {
             id: "v2-x".into(),

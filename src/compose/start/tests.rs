@@ -62,7 +62,10 @@ impl Host {
             compose: &compose,
             env: &env,
         };
-        run(&with_path(start(host, &release()), &self.0.path().join("bin")))
+        run(&with_path(
+            start(host, &release(), false),
+            &self.0.path().join("bin"),
+        ))
     }
 
     fn read(&self, name: impl AsRef<Path>) -> Option<String> {

@@ -5,94 +5,148 @@ use std::fmt::Write as _;
 use crate::inventory::switch::Haproxy as Settings;
 use crate::inventory::{Host, Inventory, Pool};
 
-/// A complete configuration for this inventory; what pointsman needs is marked, the rest is a start.
+/// A complete configuration for this inventory: what pointsman needs is marked, the rest is a start.
 pub(super) fn config(settings: &Settings, inventory: &Inventory) -> String {
-    let Settings {
-        socket,
-        map,
-        key,
-        backend,
-        ..
-    } = settings;
-    let folder = map.rsplit_once('/').map_or("/etc/haproxy", |(folder, _)| folder);
-    let prefix = backend.replace("{pool}", "%[var(txn.pool)]");
-    let health = inventory.checks.last().map_or("/", |check| check.path.as_str());
-    let mut out = format!(
-        "# HAProxy for {app} in {env}, by `pointsman switch config`.\n\
-         #\n\
-         # Before the first start, as root (the folder belongs to the deploy user, who replaces the file):\n\
-         #   install -d -o {user} {folder}\n\
-         #   su {user} -c 'echo {key} blue:blue:0 > {map}'\n\
-         # and start HAProxy in master-worker mode with a master socket, so that workers that a reload\n\
-         # left behind are moved too:  haproxy -W -S {master},mode,660,group,haproxy -f FILE\n\
-         \n\
-         global\n\
-         \x20   # pointsman: level admin to set the map; the group is one that the deploy user is in.\n\
-         \x20   stats socket {socket} mode 660 group haproxy level admin expose-fd listeners\n\
-         \x20   stats timeout 1h\n\
-         \n\
-         defaults\n\
-         \x20   mode http\n\
-         \x20   timeout connect 3s\n\
-         \x20   timeout client 60s\n\
-         \x20   timeout server 60s\n\
-         \x20   timeout http-keep-alive 60s\n\
-         \n\
-         frontend {app}\n\
-         \x20   bind :80\n\
-         \x20   # An old worker finishes what its clients have begun, then closes.\n\
-         \x20   option idle-close-on-response\n\
-         \x20   # pointsman: one lookup per request decides the pool; LIVE:NEXT:PERCENT.\n\
-         \x20   http-request set-var(txn.bg)   str({key}),map({map},blue:blue:0)\n\
-         \x20   http-request set-var(txn.pool) var(txn.bg),field(1,:)\n\
-         \x20   http-request set-var(txn.next) var(txn.bg),field(2,:)\n\
-         \x20   http-request set-var(txn.bkt)  req.cook(bgid),crc32,mod(100) if {{ req.cook(bgid) -m found }}\n\
-         \x20   http-request set-var(txn.bkt)  rand(100) unless {{ var(txn.bkt) -m found }}\n\
-         \x20   http-request set-var(txn.pool) var(txn.next) if {{ var(txn.bg),field(3,:),sub(txn.bkt) gt 0 }}\n\
-         \x20   http-request set-var(txn.pool) str(blue) unless {{ var(txn.pool) -m str blue green }}\n\
-         \x20   use_backend {prefix}\n",
-        app = inventory.app.name,
-        env = inventory.env,
-        user = inventory.ssh.user.as_deref().unwrap_or("deploy"),
-        master = settings
-            .master_socket
-            .as_deref()
-            .unwrap_or("/run/haproxy/master.sock"),
-    );
+    let mut out = head(settings, inventory);
+    out.push_str(&frontend(settings, inventory));
     for pool in Pool::ALL {
-        let _ = write!(
-            out,
-            "\n# pointsman: permanent; the flip chooses between the two.\n\
-             backend {}\n\
-             \x20   # pointsman: a server that dies between two checks costs no request.\n\
-             \x20   option redispatch\n\
-             \x20   retries 3\n\
-             \x20   retry-on conn-failure empty-response 503\n\
-             \x20   http-request disable-l7-retry unless METH_GET || {{ method HEAD OPTIONS }}\n\
-             \x20   option httpchk GET {health}\n\
-             \x20   default-server check inter 1s fall 2 rise 2 observe layer4 error-limit 1 on-error mark-down\n",
-            backend.replace("{pool}", pool.as_str())
-        );
-        for host in inventory.hosts(pool) {
-            let _ = writeln!(
-                out,
-                "    server {} {}:{}",
-                host.name,
-                bare(&host.address),
-                web_port(host)
-            );
-        }
+        out.push_str(&backend(settings, inventory, pool));
     }
     out
 }
 
-/// The published port of the web service, where the host's own env says one (`WEB_PORT`); 80 else.
-fn web_port(host: &Host) -> &str {
-    host.env.get("WEB_PORT").map_or("80", String::as_str)
+fn head(settings: &Settings, inventory: &Inventory) -> String {
+    let Settings { socket, map, key, .. } = settings;
+    let folder = map.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let master = settings
+        .master_socket
+        .as_deref()
+        .unwrap_or("/run/haproxy/master.sock");
+    let user = inventory.ssh.user.as_deref().unwrap_or("deploy");
+    let app = &inventory.app.name;
+    let env = &inventory.env;
+    format!(
+        "\
+# HAProxy for {app} in {env}, by `pointsman switch config`. What pointsman needs is marked so.
+#
+# Once, as root, on each router ({user} is who pointsman logs in as):
+#   usermod -aG haproxy {user}
+#   install -d -o {user} {folder}
+#   su {user} -c 'echo {key} blue:blue:0 > {map}'
+# pointsman replaces that file by a rename. In a container, mount its folder: a mounted file would never change.
+#
+# Start HAProxy in master-worker mode with a master socket, and set [switch.haproxy] master_socket, so that the
+# workers that a reload left behind are moved too (Debian: EXTRAOPTS in /etc/default/haproxy):
+#   haproxy -W -S {master},mode,660,group,haproxy -f /etc/haproxy/haproxy.cfg
+
+global
+    user haproxy
+    group haproxy
+    # pointsman: level admin sets the map; the group is one that {user} is in.
+    stats socket {socket} mode 660 group haproxy level admin expose-fd listeners
+    # pointsman: a prepared flip keeps a connection open.
+    stats timeout 1h
+
+defaults
+    mode http
+    option forwardfor
+    timeout connect 3s
+    timeout client 60s
+    timeout server 60s
+    timeout queue 5s
+    timeout check 2s
+    timeout http-request 10s
+    timeout http-keep-alive 60s
+"
+    )
+}
+
+fn frontend(settings: &Settings, inventory: &Inventory) -> String {
+    let Settings { map, key, .. } = settings;
+    let backends = settings.backend.replace("{pool}", "%[var(txn.pool)]");
+    let app = &inventory.app.name;
+    format!(
+        "
+frontend {app}
+    bind :80
+    # pointsman: after a reload the old worker answers what its clients have sent, and closes then. Without this it
+    # cuts idle connections at once, and requests that are just arriving on them are lost.
+    option idle-close-on-response
+    # pointsman: one lookup a request, LIVE:NEXT:PERCENT, so that a flip is one value and no request sees half of it.
+    http-request set-var(txn.bg)   str({key}),map({map},blue:blue:0)
+    http-request set-var(txn.pool) var(txn.bg),field(1,:)
+    http-request set-var(txn.next) var(txn.bg),field(2,:)
+    # pointsman: a canary's share is by the cookie bgid, where the app sets one, so that a visitor stays on one side.
+    http-request set-var(txn.bkt)  req.cook(bgid),crc32,mod(100) if {{ req.cook(bgid) -m found }}
+    http-request set-var(txn.bkt)  rand(100) unless {{ var(txn.bkt) -m found }}
+    http-request set-var(txn.pool) var(txn.next) if {{ var(txn.bg),field(3,:),sub(txn.bkt) gt 0 }}
+    # pointsman: HAProxy takes any value into its map; a wrong one must not name a backend that is not there.
+    http-request set-var(txn.pool) str(blue) unless {{ var(txn.pool) -m str blue green }}
+    use_backend {backends}
+"
+    )
+}
+
+fn backend(settings: &Settings, inventory: &Inventory, pool: Pool) -> String {
+    let name = settings.backend.replace("{pool}", pool.as_str());
+    let (path, host) = health(inventory);
+    let host = host.map_or(String::new(), |host| format!(" hdr Host {host}"));
+    let version = if host.is_empty() { "" } else { " ver HTTP/1.1" };
+    let mut out = format!(
+        "
+# pointsman: permanent, whichever pool is hot.
+backend {name}
+    balance roundrobin
+    # pointsman: only servers that HAProxy itself finds up count for a flip.
+    option httpchk
+    http-check send meth GET uri {path}{version}{host}
+    http-check expect status 200
+    # pointsman: a request that meets a dead server is sent to another. One that may have had an effect (POST) is
+    # sent again only where no connection was made.
+    option redispatch
+    retries 3
+    retry-on conn-failure empty-response 503
+    http-request disable-l7-retry unless METH_GET
+    # pointsman: the first failed connection takes a server out, before its checks do.
+    default-server check inter 1s fall 2 rise 2 observe layer4 error-limit 1 on-error mark-down
+"
+    );
+    for host in inventory.hosts(pool) {
+        let _ = writeln!(
+            out,
+            "    server {} {}:{}",
+            host.name,
+            bracketed(&host.address),
+            web_port(inventory, host)
+        );
+    }
+    out
+}
+
+/// What the servers' port answers where they are well, with the `Host:` header that it wants: a check that is asked on
+/// that port; else the identity, which answers through every router.
+fn health(inventory: &Inventory) -> (&str, Option<&str>) {
+    let routers = || inventory.switch.routers.iter();
+    match inventory.checks.iter().find(|check| check.service.is_none()) {
+        Some(check) => (&check.path, check.host_header.as_deref()),
+        None => (
+            &inventory.app.identity.path,
+            routers().find_map(|router| router.host_header.as_deref()),
+        ),
+    }
+}
+
+/// The port on which a host answers routers: what the host's own env says (`WEB_PORT`, as in the example Compose
+/// files), else the port of a check that is asked on the host, else 80.
+fn web_port(inventory: &Inventory, host: &Host) -> u16 {
+    // Values of env are free text: only a port is a port.
+    let own = host.env.get("WEB_PORT").and_then(|port| port.parse().ok());
+    let checked = || inventory.checks.iter().find(|check| check.service.is_none());
+    own.or_else(|| checked().map(|check| check.port)).unwrap_or(80)
 }
 
 /// IPv6 addresses stand in brackets before a port.
-fn bare(address: &str) -> String {
+fn bracketed(address: &str) -> String {
     if address.contains(':') && !address.starts_with('[') {
         format!("[{address}]")
     } else {

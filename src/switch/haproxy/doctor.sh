@@ -1,13 +1,21 @@
-# What a flip will need of this router; changes nothing. Variables: BACKENDS (two names).
+# What a flip will need of this router; changes nothing.
 section helper; echo "$helper"
-section tools; for tool in flock timeout base64 awk; do command -v "$tool" >/dev/null 2>&1 || echo "$tool"; done
-section info; talk "$SOCKET" 'show info' 2>&1 | grep -E '^(Version|Name|Pid):'
-section level; talk "$SOCKET" 'show cli level' 2>&1
-section socket; [ -S "$SOCKET" ] && echo there; [ -w "$SOCKET" ] && echo writable
-section master; [ -n "$MASTER" ] && { [ -w "$MASTER" ] && echo writable; }
-section map; talk "$SOCKET" "show map $MAP" 2>&1
-section file; [ -f "$MAP" ] && echo there; [ -h "$MAP" ] && echo link; [ -w "${MAP%/*}" ] && echo folder-writable
-section file-value; value_in_file
-section stat; talk "$SOCKET" 'show stat -1 6 -1' 2>&1
-section backends; talk "$SOCKET" 'show backend' 2>&1
+section tools
+for tool in flock timeout base64 awk cmp cp mv mktemp mkfifo; do command -v "$tool" >/dev/null 2>&1 || echo "$tool"; done
+section socket
+if [ ! -S "$SOCKET" ]; then echo missing; elif [ ! -w "$SOCKET" ]; then echo forbidden; else echo usable; fi
+section map-file
+if [ -h "$MAP" ]; then echo link; elif [ ! -e "$MAP" ]; then echo missing
+elif [ ! -f "$MAP" ]; then echo no-file; elif [ ! -r "$MAP" ]; then echo unreadable; else echo readable; fi
+section folder; [ -w "${MAP%/*}" ] && echo writable
+section user; id -un
+section info; ask "$SOCKET" 3 'show info' || :; printf '%s\n' "$answer"
+section level; ask "$SOCKET" 3 'show cli level' || :; printf '%s\n' "$answer"
+section map; ask "$SOCKET" 3 "get map $MAP $KEY" || :; printf '%s\n' "$answer"
+value_of "$answer"
+live=$value
+section stat; ask "$SOCKET" 3 'show stat -1 4 -1' || :; printf '%s\n' "$answer"
+section backends; ask "$SOCKET" 3 'show backend' || :; printf '%s\n' "$answer"
+each_worker note_worker
+print_routes "$live"
 section end

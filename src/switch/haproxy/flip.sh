@@ -1,50 +1,138 @@
 # Moves this router; runs under the guard, which holds the lock from `prepare` to the end of `commit`.
 # Variable: VALUE (live:next:percent). The file is renamed first, so that a reload keeps what is set.
+# `commit` ends with 0 (moved; what was read back is printed), 3 (nothing is changed, now or later) or another
+# code (in doubt).
 folder=${MAP%/*}
-new=$folder/.pointsman.$$.map
-old=$folder/.pointsman.$$.old
+# One name an app, not a process: what a killed flip left behind is overwritten by the next.
+new=$folder/.$KEY.pointsman-new
+old=$folder/.$KEY.pointsman-old
+room=
+see_config='`pointsman switch config`'
 
-prepare() {
-  [ -n "$helper" ] || say_fail 1 "none of socat, perl, python3 and nc -U is here: one is needed to speak to HAProxy"
-  [ ! -h "$MAP" ] || say_fail 1 "$MAP is a symbolic link: expected a plain file that can be replaced"
-  [ -f "$MAP" ] || say_fail 1 "$MAP is not there: see \`pointsman switch config\`"
-  trap 'rm -f "$new" "$old"' EXIT
-  cp -p "$MAP" "$old" && cp -p "$MAP" "$new" || say_fail 1 "cannot write in $folder: it must belong to the deploy user"
-  # Other apps' lines and comments stay as they are, byte for byte.
+settle() { { sync "$1" || sync; } 2>/dev/null; }
+
+# The file that is there and the one that will be. Other apps' lines and comments stay as they are, byte for byte.
+write_files() {
+  [ ! -h "$MAP" ] || { why="$MAP is a symbolic link: expected a plain file that can be replaced"; return 1; }
+  [ -f "$MAP" ] || { why="$MAP is not there: see $see_config"; return 1; }
+  why="cannot write in $folder: the SSH user must own it, and the disk have room"
+  rm -f "$new" "$old"
+  cp -p "$MAP" "$old" && cp -p "$MAP" "$new" || return 1
   awk -v key="$KEY" -v value="$VALUE" '
-    $1 == key { if (!done) print key " " value; done = 1; next } { print } END { if (!done) print key " " value }
-  ' "$MAP" >"$new" || say_fail 1 "cannot write $new"
-  { sync "$new" || sync; } 2>/dev/null
-  # Refused now, not in the middle of the flip: `set map` needs level admin.
-  can=$(talk "$SOCKET" "show map $MAP" 2>&1) || say_fail 1 "$SOCKET: $can"
-  case $can in
-    *[Uu]nknown\ map* | '') say_fail 1 "HAProxy does not know the map $MAP: see \`pointsman switch config\`" ;;
-    *[Pp]ermission*) say_fail 1 "$SOCKET refuses: $can" ;;
+    $1 "" == key "" { if (!done) print key " " value; done = 1; next }
+    { print }
+    END { if (!done) print key " " value }
+  ' "$old" >"$new" || return 1
+  settle "$new"
+}
+
+# A worker without our key can be given one; one without the map, or that does not answer, cannot be moved.
+check_worker() {
+  tries_of "$MASTER"
+  until ask "$MASTER" 1 "@!$1 get map $MAP $KEY"; do again || break; done
+  case $answer in
+    type=* | *"Can't find the target PID"*) ;;
+    *) problems="${problems}worker $1 cannot be moved: ${answer%"$nl"}$nl" ;;
   esac
 }
 
-# Sets the value in one worker and prints its map as read back: set_in SOCKET PREFIX
-set_in() {
-  answer=$(talk "$1" "${2}set map $MAP $KEY $VALUE; ${2}show map $MAP" 2>&1) || { echo "$answer" >&2; return 1; }
-  [ "$(printf '%s\n' "$answer" | value_in_map)" != "$VALUE" ] || { printf '%s\n' "$answer"; return 0; }
+prepare() {
+  [ -n "$helper" ] || say_fail 1 "$no_helper"
+  trap 'rm -rf "$room" "$new" "$old"' EXIT
+  start_relay
+  # Refused now, not in the middle of the flip.
+  ask "$SOCKET" 2 "show cli level; get map $MAP $KEY" || say_fail 1 "$answer"
   case $answer in
-    *[Nn]ot\ found* | *[Uu]nable\ to\ find*)
-      answer=$(talk "$1" "${2}add map $MAP $KEY $VALUE; ${2}show map $MAP" 2>&1)
-      [ "$(printf '%s\n' "$answer" | value_in_map)" != "$VALUE" ] || { printf '%s\n' "$answer"; return 0; }
-      ;;
+    *[Uu]nknown\ map*) say_fail 1 "HAProxy does not know the map $MAP: see $see_config" ;;
+    admin*) ;;
+    *) say_fail 1 "$SOCKET: expected level admin, found ${answer%%"$nl"*}: the flip sets a map" ;;
   esac
-  printf '%s: expected %s after \140set map\140, found: %s\n' "$1" "$VALUE" "$(printf '%s' "$answer" | head -c 300)" >&2
-  return 1
+  each_worker check_worker
+  [ -z "$problems" ] || say_fail 1 "${problems%"$nl"}"
+  write_files || say_fail 1 "$why"
+  [ -z "$relaying" ] || request open 2 "$SOCKET" || say_fail 1 "$SOCKET: $answer"
+}
+
+# `set_in SOCKET PREFIX`: sets the value in one worker; `value` is what it then used. `touched` says that some worker
+# has it, or may get it yet.
+touched=
+set_in() {
+  set_by 'set' "$@"
+  case $answer in *'not found'*) set_by 'add' "$@" ;; esac
+}
+set_by() {
+  value=
+  tries_of "$2"
+  # Sent again only where nothing was sent.
+  until ask "$2" 1 "${3}$1 map $MAP $KEY $VALUE; ${3}get map $MAP $KEY"; do
+    [ "$told" = 1 ] && again || break
+  done
+  case $told in
+    0) value_of "$answer" ;;
+    1) ;;
+    *) touched=yes ;;
+  esac
+  [ "$value" != "$VALUE" ] || touched=yes
+}
+
+set_worker() {
+  read_in "$MASTER" "@!$1 " || :
+  [ "$value" = "$VALUE" ] || set_in "$MASTER" "@!$1 "
+  note_worker "$1"
+}
+
+# Nothing was set: the file goes back. Only then is it true that nothing is changed.
+put_back() {
+  said=$answer
+  [ -z "$touched" ] || say_fail 4 "expected $VALUE to be read back from $SOCKET, found ${live:-nothing} ($said); $MAP says $VALUE"
+  mv -f "$old" "$MAP" || say_fail 4 "$MAP says $VALUE and could not be put back, after: $said"
+  settle "$folder"
+  # HAProxy may have loaded the new file while it was there.
+  read_in "$SOCKET" '' || say_fail 4 "$MAP was put back, but what HAProxy does cannot be read: $answer"
+  [ "$value" != "$VALUE" ] || say_fail 4 "$MAP was put back, but HAProxy loaded $VALUE from it before"
+  say_fail 3 "expected $VALUE to be read back from $SOCKET, found $value ($said)"
+}
+
+# Apps that share the file have guards of their own: the folder's lock keeps one from undoing the other's line.
+hold() {
+  if [ -n "$relaying" ]; then request hold 2 "$folder"; else exec 8<"$folder" && flock -w 2 8; fi
+}
+# Fails with 1 where nothing was replaced: the file that is there is no longer the one that was copied.
+replace() {
+  if [ -n "$relaying" ]; then
+    request replace 2 "$new" "$MAP" "$old"
+  else
+    cmp -s "$MAP" "$old" && mv -f "$new" "$MAP" || { answer=changed; return 1; }
+    settle "$folder" || { answer="cannot sync $folder"; return 2; }
+  fi
 }
 
 commit() {
-  mv -f "$new" "$MAP" || say_fail 1 "cannot replace $MAP"
-  { sync "$folder" || sync; } 2>/dev/null
-  if ! answer=$(set_in "$SOCKET" ''); then
-    mv -f "$old" "$MAP" && { sync "$folder" || sync; } 2>/dev/null
-    return 1
+  hold || say_fail 3 "another flip holds the lock of $folder"
+  replace
+  told=$?
+  if [ "$told" = 1 ]; then
+    # Another app's line, most likely. Our own is nobody else's to change while the guard holds the lock.
+    was=$(value_in "$old")
+    write_files || say_fail 3 "$why"
+    now=$(value_in "$old")
+    [ "$now" = "$was" ] ||
+      say_fail 3 "$MAP: expected $KEY to be ${was:-absent} still, found ${now:-none}: somebody changed it by hand"
+    replace
+    told=$?
   fi
-  for pid in $(old_workers); do set_in "$MASTER" "@!$pid " >/dev/null; done
-  print_routes "$answer"
+  [ "$told" = 0 ] || say_fail $((told + 2)) "$MAP cannot be replaced: $answer"
+  set_in "$SOCKET" ''
+  # A reload may have put another worker behind the socket since the connection was opened: what counts is what a
+  # new one finds.
+  read_in "$SOCKET" '' || :
+  if [ "$value" != "$VALUE" ]; then
+    set_in "$SOCKET" ''
+    [ "$value" = "$VALUE" ] || { live=$value; put_back; }
+  fi
+  live=$value
+  # Asked after the rename: a worker that starts later than this answer reads the new file.
+  each_worker set_worker
+  print_routes "$live"
   section end
 }

@@ -1,8 +1,10 @@
-//! HAProxy: one map value per app decides the pool, set over the admin socket under the guard.
+//! HAProxy: one map value per app decides the pool, set by the guard on the router, in the map's file first
+//! and then in every running worker.
 
 mod config;
 mod doctor;
 mod read;
+mod stat;
 
 use std::time::Duration;
 
@@ -11,16 +13,30 @@ use async_trait::async_trait;
 use super::{ArmedFlip, Connector, Finding, Route, RouterView, SwitchError};
 use crate::inventory::switch::Haproxy as Settings;
 use crate::inventory::{Inventory, Pool, Router};
-use crate::remote::{Fence, Script, Session};
+use crate::remote::{Guarded, Output, Script, Session};
 
-/// Longest that one look at HAProxy may take, once connected.
+/// Longest that one look at HAProxy may take, once connected: its sockets are asked one after the other, for a
+/// few seconds at most each.
 const READ: Duration = Duration::from_secs(10);
 
-const OBSERVE: &str = concat!(include_str!("talk.sh"), include_str!("observe.sh"));
-const FLIP: &str = concat!(include_str!("talk.sh"), include_str!("flip.sh"));
-const DOCTOR: &str = concat!(include_str!("talk.sh"), include_str!("doctor.sh"));
+const OBSERVE: &str = concat!(
+    include_str!("talk.sh"),
+    include_str!("routes.sh"),
+    include_str!("observe.sh")
+);
+const FLIP: &str = concat!(
+    include_str!("talk.sh"),
+    include_str!("routes.sh"),
+    include_str!("flip.sh")
+);
+const DOCTOR: &str = concat!(
+    include_str!("talk.sh"),
+    include_str!("routes.sh"),
+    include_str!("doctor.sh")
+);
 
-/// The connector.
+/// The connector. Its scripts and the readers of their output are public, so that they can be tried on an HAProxy
+/// without SSH.
 #[derive(Debug)]
 pub struct Haproxy {
     settings: Settings,
@@ -32,8 +48,60 @@ impl Haproxy {
         Haproxy { settings }
     }
 
+    /// Prints what the router does now, for [`Haproxy::view`].
+    pub fn observe_script(&self) -> Script {
+        self.script(OBSERVE)
+    }
+
+    /// Reads what [`Haproxy::observe_script`] printed.
+    ///
+    /// # Errors
+    /// What was expected and found, where it did not end well or cannot be understood.
+    pub fn view(&self, output: &Output) -> Result<RouterView, String> {
+        if !output.ok() {
+            return Err(output.complaint().to_owned());
+        }
+        let mut view = read::routes(output).map_err(|words| {
+            format!(
+                "{words} (key {} in {}; see `pointsman switch config`)",
+                self.settings.key, self.settings.map
+            )
+        })?;
+        let mut servers = stat::servers(output.section("answer").unwrap_or_default())?;
+        stat::add_older(&mut servers, output.section("older").unwrap_or_default())?;
+        view.backends = Pool::ALL
+            .map(|pool| (pool, servers.remove(&self.backend(pool)).unwrap_or_default()))
+            .into();
+        Ok(view)
+    }
+
+    /// Defines `prepare` and `commit`, for [`Session::arm`].
+    pub fn flip_script(&self, to: &Route) -> Script {
+        self.script(FLIP).var("VALUE", to.value())
+    }
+
+    /// Reads what `commit` of [`Haproxy::flip_script`] printed: the routes as read back.
+    ///
+    /// # Errors
+    /// Why it failed, and whether that is in doubt.
+    pub fn flipped(output: &Output) -> Result<RouterView, (String, bool)> {
+        read::flipped(output)
+    }
+
+    /// Looks at all that a flip needs, for [`Haproxy::findings`].
+    pub fn doctor_script(&self) -> Script {
+        self.script(DOCTOR)
+    }
+
+    /// Judges what [`Haproxy::doctor_script`] printed.
+    pub fn findings(&self, router: &str, output: &Output) -> Vec<Finding> {
+        doctor::findings(self, router, output)
+    }
+
     fn script(&self, body: &'static str) -> Script {
         Script::new(body)
+            .file("relay_pl", include_str!("relay.pl"))
+            .file("relay_py", include_str!("relay.py"))
             .var("SOCKET", &self.settings.socket)
             .var("MASTER", self.settings.master_socket.clone().unwrap_or_default())
             .var("MAP", &self.settings.map)
@@ -56,50 +124,34 @@ impl Connector for Haproxy {
     }
 
     async fn observe(&self, session: &Session, router: &Router) -> Result<RouterView, SwitchError> {
-        let output = session.read(&self.script(OBSERVE), READ).await?;
-        let problem = |problem: String| SwitchError::Router {
+        let output = session.read(&self.observe_script(), READ).await?;
+        self.view(&output).map_err(|problem| SwitchError::Router {
             router: router.name.clone(),
             problem,
-        };
-        if !output.ok() {
-            return Err(problem(output.complaint().to_owned()));
-        }
-        let mut view = read::routes(&output.stdout).map_err(|words| {
-            problem(format!(
-                "{words} (key {} in {}; see `pointsman switch config`)",
-                self.settings.key, self.settings.map
-            ))
-        })?;
-        let servers = read::servers(output.section("stat").unwrap_or_default()).map_err(problem)?;
-        for pool in Pool::ALL {
-            view.backends.insert(
-                pool,
-                servers.get(&self.backend(pool)).cloned().unwrap_or_default(),
-            );
-        }
-        Ok(view)
+            in_doubt: false,
+        })
     }
 
     async fn arm(
         &self,
         session: &Session,
-        fence: &Fence,
-        step: &str,
+        work: &Guarded<'_>,
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError> {
-        let value = format!("{}:{}:{}", to.live, to.next, to.percent);
-        let script = self.script(FLIP).var("VALUE", value);
-        let armed = session.arm(fence, step, &script, lease).await?;
+        let armed = session.arm(work, &self.flip_script(to), lease).await?;
         Ok(ArmedFlip {
-            router: session.name().to_owned(),
             armed,
-            read: read::routes,
+            read: Haproxy::flipped,
+            router: session.name().to_owned(),
         })
     }
 
     async fn doctor(&self, session: &Session, router: &Router) -> Vec<Finding> {
-        doctor::look(self, session, router).await
+        match session.read(&self.doctor_script(), READ).await {
+            Ok(output) => self.findings(&router.name, &output),
+            Err(error) => vec![Finding::bad(&router.name, error.to_string(), "see the error")],
+        }
     }
 
     fn config(&self, inventory: &Inventory) -> String {

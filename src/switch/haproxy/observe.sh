@@ -1,5 +1,16 @@
-# What this router does now, in one connection.
-answer=$(talk "$SOCKET" "show map $MAP; show stat -1 4 -1") || say_fail 1 "$SOCKET cannot be read"
-print_routes "$answer"
-section stat; printf '%s\n' "$answer" | sed -n '/^# pxname/,$p'
+# What this router does now.
+[ -n "$helper" ] || say_fail 1 "$no_helper"
+ask "$SOCKET" 5 "get map $MAP $KEY; show stat -1 4 -1" || say_fail 1 "$answer"
+value_of "$answer"
+live=$value stat=$answer
+# A worker that a reload left behind has requests of its own in progress.
+older=
+note_and_count() {
+  note_worker "$1"
+  [ -z "$left" ] || { ask "$MASTER" 2 "@!$1 show stat -1 4 -1" && older=$older$answer$nl; } || :
+}
+each_worker note_and_count
+print_routes "$live"
+section answer; printf '%s\n' "$stat"
+section older; printf '%s\n' "$older"
 section end

@@ -52,6 +52,7 @@ service = "app"
 command = ["bin/rails", "db:migrate"]
 timeout = "2m"
 wait = "8s"
+watch_for = "500ms"
 
 [[checks]]
 name = "nginx"

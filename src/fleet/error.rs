@@ -75,6 +75,12 @@ impl End {
 pub struct StepError {
     /// Whether it may have had, or may still have, an effect.
     pub in_doubt: bool,
+    /// Whether traffic may have moved on some router.
+    pub moved: bool,
+    /// Whether the server refused because this run has not fenced it.
+    pub unfenced: bool,
+    /// Whether the server's lock was not had, so that an earlier word may still be on its way.
+    pub unheard: bool,
     /// How the run ends for it, once undone.
     pub end: End,
     /// What was expected and found, and where; several lines where that helps.
@@ -88,6 +94,9 @@ impl StepError {
     pub fn failed(message: impl Into<String>) -> StepError {
         StepError {
             in_doubt: false,
+            moved: false,
+            unfenced: false,
+            unheard: false,
             end: End::Failed,
             message: message.into(),
             hint: None,
@@ -113,12 +122,16 @@ impl StepError {
         let grave = |end: End| match end {
             End::Fenced => 3,
             End::Locked => 2,
+            End::Interrupted => 2,
             End::Failed => 0,
             _ => 1,
         };
         let worst = errors.iter().max_by_key(|error| grave(error.end))?.clone();
         Some(StepError {
             in_doubt: errors.iter().any(|error| error.in_doubt),
+            moved: errors.iter().any(|error| error.moved),
+            unfenced: errors.iter().all(|error| error.unfenced),
+            unheard: errors.iter().any(|error| error.unheard),
             message: errors
                 .iter()
                 .map(|error| error.message.as_str())
@@ -133,7 +146,10 @@ impl From<SwitchError> for StepError {
     fn from(error: SwitchError) -> StepError {
         match error {
             SwitchError::Remote(error) => StepError::from(error),
-            SwitchError::Router { .. } => StepError::failed(error.to_string()),
+            SwitchError::Router { in_doubt, .. } => StepError {
+                in_doubt,
+                ..StepError::failed(error.to_string())
+            },
         }
     }
 }
@@ -151,6 +167,9 @@ impl From<RemoteError> for StepError {
         };
         StepError {
             in_doubt: error.is_in_doubt(),
+            moved: false,
+            unfenced: matches!(error, RemoteError::Unfenced { .. }),
+            unheard: matches!(error, RemoteError::Connect { .. } | RemoteError::Busy { .. }),
             end,
             message: error.to_string(),
             hint,

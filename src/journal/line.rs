@@ -1,16 +1,14 @@
-//! The journal: JSON Lines, one file per run, written ahead and fsynced, each line chained to the
-//! one before by its hash. The dispatcher is its only writer.
+//! One line of a journal, the writer that chains them, and the reader that believes only a chain.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The format of a journal's lines; readers refuse a newer one.
-pub const FORMAT: u32 = 1;
+/// The format of a journal's lines; readers refuse a newer one. 2: undo has an outcome of its own,
+/// and there is a point of no return.
+pub const FORMAT: u32 = 2;
 /// Hex digits kept of each line's hash: enough to tell a torn or edited line, short to read.
 const CHAIN_DIGITS: usize = 16;
 
@@ -24,9 +22,13 @@ pub enum LineKind {
     Intent,
     /// A step has ended.
     Outcome,
+    /// The new release was seen to serve: from here on nothing is undone.
+    PointOfNoReturn,
     /// A step is about to be taken back.
     Undo,
-    /// The run has ended.
+    /// A step was taken back, or could not be.
+    Undone,
+    /// The run's verdict.
     End,
 }
 
@@ -55,10 +57,19 @@ pub struct Line {
     pub chain: String,
 }
 
-/// A run's journal on this machine, and the lines that are to be copied to the routers.
-#[derive(Debug)]
+/// Where a journal's lines become durable on this machine.
+pub trait Log: Send {
+    /// Writes one line, with its newline, and waits until it is durable.
+    ///
+    /// # Errors
+    /// When it could not be written: nothing may be sent then.
+    fn append(&mut self, line: &str) -> io::Result<()>;
+}
+
+/// A run's journal.
 pub struct Journal {
-    file: File,
+    log: Box<dyn Log>,
+    now: fn() -> Timestamp,
     run: String,
     epoch: u64,
     seq: u64,
@@ -66,60 +77,59 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins `<state>/<app>/<env>/<run>.jsonl`, mode 0600, its folder 0700.
-    ///
-    /// # Errors
-    /// When the folder or file cannot be made.
-    pub fn create(folder: &Utf8Path, run: &str, epoch: u64) -> io::Result<Journal> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        let file = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .mode(0o600)
-            .open(folder.join(format!("{run}.jsonl")))?;
-        File::open(folder)?.sync_all()?;
-        Ok(Journal {
-            file,
+    /// Begins the journal of a run.
+    pub fn new(log: Box<dyn Log>, run: &str, epoch: u64) -> Journal {
+        Journal {
+            log,
+            now: Timestamp::now,
             run: run.to_owned(),
             epoch,
             seq: 0,
             chain: String::new(),
-        })
+        }
     }
 
-    /// Writes one line and waits until it is on disk; the line is returned, with its newline, to be
+    /// With another clock: a simulated run's journal must come out the same each time.
+    #[must_use]
+    pub fn with_clock(mut self, now: fn() -> Timestamp) -> Journal {
+        self.now = now;
+        self
+    }
+
+    /// Writes one line and waits until it is durable; the line is returned, with its newline, to be
     /// copied elsewhere.
     ///
     /// # Errors
-    /// When it could not be written: nothing may be sent then.
+    /// When it could not be written: nothing may be sent then. The line is returned in the error all
+    /// the same, so that it can be kept elsewhere.
     pub fn append(
         &mut self,
         kind: LineKind,
         step: Option<&str>,
         data: serde_json::Value,
-    ) -> io::Result<String> {
+    ) -> Result<String, (io::Error, String)> {
         let mut line = Line {
             v: FORMAT,
             run: self.run.clone(),
             seq: self.seq,
-            at: Timestamp::now(),
+            at: (self.now)(),
             epoch: self.epoch,
             kind,
             step: step.map(str::to_owned),
             data,
             chain: String::new(),
         };
-        line.chain = chain(&self.chain, &line)?;
-        let text = format!("{}\n", serde_json::to_string(&line)?);
-        self.file.write_all(text.as_bytes())?;
-        self.file.sync_data()?;
+        line.chain = chain(&self.chain, &line).map_err(|error| (error, String::new()))?;
+        let text = match serde_json::to_string(&line) {
+            Ok(text) => text + "\n",
+            Err(error) => return Err((error.into(), String::new())),
+        };
         self.seq += 1;
         self.chain = line.chain;
-        Ok(text)
+        match self.log.append(&text) {
+            Ok(()) => Ok(text),
+            Err(error) => Err((error, text)),
+        }
     }
 }
 
@@ -136,19 +146,22 @@ fn chain(before: &str, line: &Line) -> io::Result<String> {
     Ok(hex[..CHAIN_DIGITS].to_owned())
 }
 
-/// Reads a journal: every line that is whole, in order, and chained. A torn last line is dropped.
+/// Reads a journal: every line that is whole, in order, and chained. What a cut write left is
+/// dropped: it is no line, and the chain shows that nothing is missing. A line that came twice,
+/// because an answer was lost, counts once.
 ///
 /// # Errors
-/// In words, when a line before the last is not what pointsman wrote, or the format is newer.
+/// In words, when a line is not what pointsman wrote, one is missing, or the format is newer.
 pub fn read(text: &str) -> Result<Vec<Line>, String> {
-    let mut lines = Vec::new();
-    let mut before = String::new();
-    let rows: Vec<&str> = text.lines().collect();
-    for (number, row) in rows.iter().enumerate() {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut torn = None;
+    for (number, row) in text.lines().enumerate() {
         let line: Line = match serde_json::from_str(row) {
             Ok(line) => line,
-            Err(_) if number + 1 == rows.len() => break,
-            Err(error) => return Err(format!("line {}: {error}", number + 1)),
+            Err(error) => {
+                torn.get_or_insert(format!("line {}: {error}", number + 1));
+                continue;
+            }
         };
         if line.v > FORMAT {
             return Err(format!(
@@ -157,43 +170,38 @@ pub fn read(text: &str) -> Result<Vec<Line>, String> {
                 line.v
             ));
         }
-        let expected = chain(&before, &line).map_err(|error| error.to_string())?;
-        if line.chain != expected {
-            return Err(format!(
-                "line {}: its hash does not follow from the line before",
-                number + 1
-            ));
+        let at = usize::try_from(line.seq).unwrap_or(usize::MAX);
+        if lines.get(at) == Some(&line) {
+            continue;
         }
-        before.clone_from(&line.chain);
+        let before = lines.last().map_or("", |line| line.chain.as_str());
+        let expected = chain(before, &line).map_err(|error| error.to_string())?;
+        if at != lines.len() || line.chain != expected {
+            return Err(torn.unwrap_or_else(|| {
+                format!(
+                    "line {}: its hash does not follow from the line before",
+                    number + 1
+                )
+            }));
+        }
+        torn = None;
         lines.push(line);
     }
     Ok(lines)
 }
 
-/// Where this machine keeps its journals of an environment: `$POINTSMAN_STATE_DIR`, else `pointsman/`
-/// under the XDG state folder. Losing it loses nothing.
-pub fn local_folder(app: &str, env: &str) -> Utf8PathBuf {
-    let set = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|value| !value.is_empty())
-            .map(Utf8PathBuf::from)
-    };
-    let base = set("POINTSMAN_STATE_DIR")
-        .or_else(|| set("XDG_STATE_HOME").map(|dir| dir.join("pointsman")))
-        .or_else(|| set("HOME").map(|dir| dir.join(".local/state/pointsman")))
-        .unwrap_or_else(|| Utf8PathBuf::from(".pointsman"));
-    base.join(app).join(env)
-}
-
 #[cfg(test)]
 mod tests {
+    use camino::Utf8PathBuf;
+
     use super::*;
+    use crate::journal::FileLog;
 
     fn sample() -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
         let folder = Utf8PathBuf::from_path_buf(dir.path().join("a/b")).unwrap();
-        let mut journal = Journal::create(&folder, "r1", 7).unwrap();
+        let log = FileLog::create(&folder, "r1").unwrap();
+        let mut journal = Journal::new(Box::new(log), "r1", 7);
         let mut text = journal
             .append(LineKind::Run, None, serde_json::json!({"plan": 1}))
             .unwrap();
@@ -229,9 +237,20 @@ mod tests {
             .collect();
         assert!(read(&removed).unwrap_err().starts_with("line 2"));
         assert!(
-            read(&text.replacen("\"v\":1", "\"v\":2", 1))
+            read(&text.replacen("\"v\":2", "\"v\":3", 1))
                 .unwrap_err()
                 .contains("newer")
         );
+    }
+
+    #[test]
+    fn a_line_that_came_twice_or_was_cut_in_between_counts_once() {
+        let (_dir, text) = sample();
+        let rows: Vec<&str> = text.lines().collect();
+        let cut = format!("{}\n{}\n{}", rows[0], &rows[1][..20], text);
+        assert_eq!(read(&cut).unwrap().len(), 3);
+        // What is missing is missing, whatever was cut there.
+        let missing = format!("{}\n{}\n{}\n", rows[0], &rows[1][..20], rows[2]);
+        assert!(read(&missing).unwrap_err().starts_with("line 2"));
     }
 }

@@ -6,8 +6,6 @@ use crate::remote::{Fence, Script};
 /// One write, in one round trip; what is not asked for stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
-    /// Journal lines to append.
-    pub lines: String,
     /// Record that this run is changing the pool.
     pub claim: Option<Pool>,
     /// Take the claim on the pool off.
@@ -36,7 +34,6 @@ impl Records {
             .var("PROVEN", proven)
             .var("UNPROVEN", name(self.unproven))
             .var("UNLOCK", if self.unlock { "yes" } else { "" })
-            .file("pm_lines", self.lines.as_bytes())
             .file("pm_release", release)
     }
 }

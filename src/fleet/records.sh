@@ -1,14 +1,11 @@
 # Writes what pointsman keeps on a server; runs under the guard.
 # Variables: STATE RUN; CLAIM, UNCLAIM, PROVEN, UNPROVEN name a pool or are empty; UNLOCK is `yes` or
-# empty. Functions: pm_lines (journal lines), pm_release (the proven release).
+# empty. Function: pm_release (the proven release).
 umask 077
 put() {
   cat >"$1.tmp" && { sync "$1.tmp" || sync; } 2>/dev/null && mv -f "$1.tmp" "$1" && { sync "${1%/*}" || sync; } 2>/dev/null
 }
-mkdir -p "$STATE/claims" "$STATE/proven" "$STATE/runs/$RUN"
-journal=$STATE/runs/$RUN/journal.jsonl
-pm_lines >>"$journal" || say_fail 1 "cannot write $journal"
-{ sync "$journal" || sync; } 2>/dev/null
+mkdir -p "$STATE/claims" "$STATE/proven"
 if [ -n "$CLAIM" ]; then printf '%s\n' "$RUN" | put "$STATE/claims/$CLAIM" || say_fail 1 "cannot write the claim"; fi
 if [ -n "$UNPROVEN" ]; then rm -f "$STATE/proven/$UNPROVEN.json"; fi
 if [ -n "$PROVEN" ]; then pm_release | put "$STATE/proven/$PROVEN.json" || say_fail 1 "cannot write the proof"; fi

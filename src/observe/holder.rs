@@ -1,0 +1,99 @@
+//! Who holds the environment's lock, as the routers keep it, and how far that run came.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Observation;
+use super::state::Owner;
+use crate::journal::{self, Line, Progress};
+
+/// A run that holds the lock on some router.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The run.
+    pub run: String,
+    /// The first router that says so.
+    pub router: String,
+    /// What it wrote about itself.
+    pub owner: Option<Owner>,
+    /// Seconds since it was last heard of on any router, by that router's clock.
+    pub age_s: Option<i64>,
+    /// How far it came, by the fullest copy of its journal; or why that cannot be told.
+    pub progress: Result<Progress, String>,
+}
+
+impl Holder {
+    /// Whether the run has ended and could only not give its lock back.
+    pub fn is_over(&self) -> bool {
+        self.progress.as_ref().is_ok_and(Progress::is_over)
+    }
+
+    /// Whether the lock was taken by hand.
+    pub fn by_hand(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.command == "lock")
+    }
+}
+
+impl fmt::Display for Holder {
+    /// `RUN: deploy by me@here since ... (message), in start, last heard of 3 s ago (on lb1)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.run)?;
+        match &self.owner {
+            Some(owner) => {
+                let since = owner.since.strftime("%Y-%m-%d %H:%M:%S");
+                write!(f, "{} by {} since {since}", owner.command, owner.who)?;
+                if let Some(message) = &owner.message {
+                    write!(f, " ({message})")?;
+                }
+            }
+            None => write!(f, "an unknown owner")?,
+        }
+        if let Some(phase) = self.progress.as_ref().ok().and_then(Progress::phase) {
+            write!(f, ", in {phase}")?;
+        }
+        if let Some(age) = self.age_s {
+            write!(f, ", last heard of {age} s ago")?;
+        }
+        write!(f, " (on {})", self.router)
+    }
+}
+
+impl Observation {
+    /// Every run that holds the lock on some router: one, unless a router was out of reach when an
+    /// earlier one ended.
+    pub fn holders(&self) -> Vec<Holder> {
+        let mut holders = BTreeMap::<&str, (Holder, Vec<Line>)>::new();
+        for (name, router) in self.readable() {
+            let state = &router.state;
+            let Some(run) = &state.holder else { continue };
+            let (holder, best) = holders.entry(run).or_insert_with(|| {
+                let holder = Holder {
+                    run: run.clone(),
+                    router: name.to_owned(),
+                    owner: state.owner.clone(),
+                    age_s: None,
+                    progress: Err("no journal was found".to_owned()),
+                };
+                (holder, Vec::new())
+            });
+            holder.age_s = match (holder.age_s, state.owner_age_s) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            match journal::read(state.journal.as_deref().unwrap_or_default()) {
+                Ok(lines) if lines.len() > best.len() => *best = lines,
+                Ok(_) => {}
+                Err(problem) => holder.progress = Err(format!("the journal on {name}: {problem}")),
+            }
+        }
+        holders
+            .into_values()
+            .map(|(mut holder, lines)| {
+                if !lines.is_empty() {
+                    holder.progress = journal::fold(&lines).map_err(|error| error.to_string());
+                }
+                holder
+            })
+            .collect()
+    }
+}
