@@ -205,8 +205,10 @@ impl Run<'_> {
                 .cloned()
                 .collect()
         };
-        if self.cx.job.plan.undoes {
-            // What takes back is not itself taken back: whoever comes next goes on with it.
+        let plan = &self.cx.job.plan;
+        let mends = plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
+        if plan.undoes || (mends && !error.moved) {
+            // What takes back, or mends a split, is not itself taken back: whoever comes next goes on with it.
             finished.end = match error.end {
                 End::InDoubt | End::Split => error.end,
                 _ if error.in_doubt => End::InDoubt,

@@ -1,0 +1,265 @@
+//! One seed: several commands, some at once, killed or put to sleep at any point; then the storm ends, and what is
+//! unfinished is finished or undone.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use jiff::Timestamp;
+use rand::Rng as _;
+
+use super::fleet::SimFleet;
+use super::judge::Violation;
+use super::world::{Protection, World};
+use crate::fleet::End;
+use crate::inventory::Inventory;
+use crate::journal::Log;
+use crate::plan::{Intent, Plan, Wish};
+use crate::report::Sink;
+use crate::run::{self, Request};
+
+/// How a seed went.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What did not hold.
+    pub violations: Vec<Violation>,
+    /// Messages that arrived.
+    pub events: u64,
+    /// Runs that were killed.
+    pub kills: u32,
+}
+
+/// Most commands of one seed while the storm lasts.
+const COMMANDS: u32 = 4;
+/// Rounds in which what is unfinished must end once the storm is over: a takeover that itself finds nothing wrong
+/// takes one; the rest is for those that a late message met.
+const ROUNDS: u32 = 6;
+/// A run that takes more turns than this hangs.
+const TURNS: u32 = 20_000;
+
+type Running = Pin<Box<dyn Future<Output = Option<(Plan, End)>>>>;
+
+struct Memory;
+
+impl Log for Memory {
+    fn append(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plays one seed; the same seed is always played the same.
+pub fn simulate(inventory: &Inventory, seed: u64, without: Option<Protection>) -> Outcome {
+    let world = Arc::new(Mutex::new(World::new(inventory, seed, without)));
+    let mut scene = Scene {
+        inventory: Arc::new(inventory.clone()),
+        fleet: SimFleet(world),
+        runs: 0,
+        kills: 0,
+    };
+    scene.storm();
+    scene.calm();
+    let kills = scene.kills;
+    let world = scene.fleet.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Outcome {
+        violations: world.violations.clone(),
+        events: world.events,
+        kills,
+    }
+}
+
+struct Scene {
+    inventory: Arc<Inventory>,
+    fleet: SimFleet,
+    runs: u32,
+    kills: u32,
+}
+
+impl Scene {
+    fn with<T>(&self, ask: impl FnOnce(&mut World) -> T) -> T {
+        ask(&mut self.fleet.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The run that holds a lock, if any.
+    fn holder(&self) -> Option<String> {
+        self.with(|world| world.servers.values().find_map(|server| server.holder.clone()))
+    }
+
+    fn wish(&mut self) -> Wish {
+        let holder = self.holder();
+        let pick = self.with(|world| world.rng.random_range(0..10));
+        let tag = format!("v{}", self.runs + 1);
+        let deploy = Intent::Deploy { tag, flip: pick != 1 };
+        match (holder, pick) {
+            (Some(run), 0..=3) => Intent::Resume { run }.into(),
+            (Some(run), 4..=7) => Intent::Abort { run }.into(),
+            (Some(run), _) => Wish {
+                intent: deploy,
+                steal: Some(run),
+            },
+            (None, 0..=6) => deploy.into(),
+            (None, 7) => Intent::Flip { to: None }.into(),
+            (None, _) => Intent::Rollback { tag: None }.into(),
+        }
+    }
+
+    fn begin(&mut self, wish: Wish) -> Running {
+        self.runs += 1;
+        let id = format!("r{}", self.runs);
+        let (inventory, fleet) = (self.inventory.clone(), self.fleet.clone());
+        Box::pin(async move {
+            let plan = match run::make(&inventory, &fleet, &wish, &id, "simulation").await { Ok(p) => p, Err(e) => { if std::env::var("SEED").is_ok() { eprintln!("{id} {:?}: {e:?}", wish.intent); } return None } };
+            if std::env::var("SEED").is_ok() { eprintln!("{id} {:?} steps {:?}", wish, plan.steps.iter().map(|s| s.action.name()).collect::<Vec<_>>()); }
+            let (_keep, stop) = tokio::sync::watch::channel(false);
+            let request = Request {
+                inventory,
+                fleet: Arc::new(fleet),
+                run: id,
+                who: "simulation".to_owned(),
+                sink: Sink::silent(),
+                stop,
+                now: || Timestamp::UNIX_EPOCH,
+            };
+            let ran = run::run(&request, plan, Box::new(Memory), false).await;
+            if std::env::var("SEED").is_ok() { eprintln!("  -> {:?}", ran.finished); }
+            Some((ran.plan, ran.finished.end))
+        })
+    }
+
+    /// Commands one after the other or at once; each may be killed, or sleep until others are done.
+    fn storm(&mut self) {
+        let mut asleep: Vec<Running> = Vec::new();
+        for _ in 0..COMMANDS {
+            let wish = self.wish();
+            let mut running = vec![self.begin(wish)];
+            if self.with(|world| world.chance(4)) {
+                let wish = self.wish();
+                running.push(self.begin(wish));
+            }
+            if self.with(|world| world.chance(2)) {
+                running.append(&mut asleep);
+            }
+            let fate = self.with(|world| world.rng.random_range(0..6));
+            let turns = self.with(|world| world.rng.random_range(1..160));
+            match fate {
+                0 => self.drive(&mut running, TURNS),
+                1 => {
+                    self.drive(&mut running, turns);
+                    asleep.append(&mut running);
+                }
+                _ => {
+                    self.drive(&mut running, turns);
+                    self.kills += u32::try_from(running.len()).unwrap_or(0);
+                    running.clear();
+                }
+            }
+        }
+        // Who slept goes on at last.
+        self.drive(&mut asleep, TURNS);
+    }
+
+    /// Messages arrive again; what is unfinished must end, and all must be well.
+    fn calm(&mut self) {
+        self.with(|world| {
+            world.rough = false;
+            for message in std::mem::take(&mut world.late) {
+                world.arrive(&message);
+            }
+        });
+        for round in 0..ROUNDS {
+            let Some(run) = self.holder() else { break };
+            let wish = if round % 2 == 0 {
+                Intent::Resume { run }
+            } else {
+                Intent::Abort { run }
+            };
+            let mut running = vec![self.begin(wish.into())];
+            self.drive(&mut running, TURNS);
+        }
+        let left = self.holder();
+        self.with(|world| {
+            let routes: std::collections::BTreeSet<_> =
+                world.servers.values().filter_map(|server| server.route).collect();
+            let mut problems = Vec::new();
+            problems.extend(left.map(|run| format!("run {run} could be neither finished nor undone")));
+            if routes.len() > 1 {
+                problems.push("the routers are split at the end".to_owned());
+            }
+            let event = world.events;
+            for problem in problems {
+                world.violations.push(Violation {
+                    event,
+                    cause: "the end".to_owned(),
+                    problem,
+                });
+            }
+        });
+    }
+
+    /// Gives turns, in an order that the seed chooses, until all have ended or so many turns are over.
+    fn drive(&mut self, running: &mut Vec<Running>, turns: u32) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..turns {
+            if running.is_empty() {
+                return;
+            }
+            let at = self.with(|world| world.rng.random_range(0..running.len()));
+            if let Poll::Ready(ended) = running[at].as_mut().poll(&mut cx) {
+                drop(running.swap_remove(at));
+                if let Some((plan, end)) = ended {
+                    self.said(&plan, end);
+                }
+            }
+            self.with(|world| {
+                if !world.late.is_empty() && world.chance(25) {
+                    let at = world.rng.random_range(0..world.late.len());
+                    let message = world.late.swap_remove(at);
+                    world.arrive(&message);
+                }
+            });
+        }
+        if turns == TURNS && !running.is_empty() {
+            self.violate("a run does not end".to_owned(), "turns");
+        }
+    }
+
+    /// A wrong last message is a failed run (invariant 14): it is compared with the routers, unless a newer run has
+    /// fenced them since.
+    fn said(&self, plan: &Plan, end: End) {
+        let expected = match end {
+            End::Done if plan.flips => plan.to,
+            End::Done | End::Failed | End::RolledBack if !plan.undoes => plan.from,
+            _ => return,
+        };
+        let ours = plan.expects.epoch + 1;
+        let wrong = self.with(|world| {
+            world
+                .servers
+                .iter()
+                .filter(|(_, server)| server.epoch == ours)
+                .find(|(_, server)| server.route.is_some_and(|pool| pool != expected))
+                .map(|(name, _)| name.clone())
+        });
+        if let Some(router) = wrong {
+            let command = plan.intent.command();
+            self.violate(
+                format!("{command} ended as {end:?}, but {router} does not route to {expected}"),
+                "a last message",
+            );
+        }
+    }
+
+    fn violate(&self, problem: String, cause: &str) {
+        self.with(|world| {
+            let event = world.events;
+            world.violations.push(Violation {
+                event,
+                cause: cause.to_owned(),
+                problem,
+            });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
