@@ -124,6 +124,39 @@ fn a_worker_that_a_reload_left_behind_is_moved_too() {
     assert_eq!(Router::other_half(early), "green");
 }
 
+/// Requests in progress there are counted, so that a drain waits for them.
+#[test]
+fn what_an_older_worker_has_in_progress_is_counted() {
+    let hangs = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = hangs.local_addr().expect("its number").port();
+    let router = Router::launch(BEFORE, |at, own| {
+        let small = router::SMALL.replace("@DIR@", at);
+        let blue = "    http-request return status 200 content-type text/plain string blue\n";
+        // Connected to, and never answered.
+        small
+            .replace(blue, "")
+            .replace(
+                "server web1 127.0.0.1:@PORT@ check",
+                &format!("server web1 127.0.0.1:{port} check"),
+            )
+            .replace("@PORT@", &own.to_string())
+    });
+    let _open = [router.half_a_request(), router.half_a_request()].map(|mut stream| {
+        std::io::Write::write_all(&mut stream, b"\r\n").expect("sent");
+        stream
+    });
+    let in_progress = || {
+        view(&router).backends[&Pool::Blue]
+            .iter()
+            .map(|server| server.sessions)
+            .sum::<u64>()
+    };
+    router.wait("the requests", || in_progress() == 2);
+    router.reload();
+    assert_eq!(router.workers().expect("workers").1.len(), 1);
+    assert_eq!(in_progress(), 2);
+}
+
 #[test]
 fn a_reload_between_the_preparation_and_the_word() {
     let router = Router::start();

@@ -121,21 +121,25 @@ fn requests_in_progress_on_a_pool_that_is_replaced(normal: &Pointsman) {
             &[("two-pools.toml", "connector = \"haproxy\"", &with)],
         )
     };
-    normal.expect(&["flip"], 0);
-    let ending = slow(16);
-    normal.expect(&["rollback"], 0);
-    let ran = drains("30s").expect(&["-v", "deploy", "v3", "--no-flip"], 0);
-    assert!(ending.is_finished(), "it was waited for");
-    assert!(ending.join().expect("an answer").contains("slept 16.0 v2"));
+    // The longest that the app allows: a deploy comes to the drain some ten seconds after its beginning.
+    let in_progress = || {
+        normal.expect(&["flip"], 0);
+        let request = slow(30);
+        normal.expect(&["rollback"], 0);
+        request
+    };
+    let ending = in_progress();
+    let ran = drains("60s").expect(&["--json", "deploy", "v3", "--no-flip"], 0);
+    ran.says(&["waits for requests in progress: 1 through lb1"]);
     assert!(!ran.text().contains("still in progress"), "{}", ran.text());
-    normal.expect(&["flip"], 0);
-    let long = slow(16);
-    normal.expect(&["rollback"], 0);
+    assert!(ending.is_finished(), "it was waited for");
+    assert!(ending.join().expect("an answer").contains("slept 30.0 v2"));
+    // Compose stops with the app's own signal and grace, so even a request that is not waited for may end well.
+    let staying = in_progress();
     drains("1s")
         .expect(&["deploy", "v2", "--no-flip"], 0)
         .says(&["1 requests are still in progress on blue after 1s (1 through lb1)"]);
-    // Compose stops with the app's own signal and patience, so even that one may end well.
-    drop(long);
+    drop(staying);
 }
 
 /// Row 74: with as little kept as can be, what runs and what a rollback needs stays, and so does what is not ours.
@@ -177,7 +181,8 @@ fn what_a_rollback_needs_is_never_pruned(normal: &Pointsman) {
     drop(registry);
 }
 
-/// Row 65: web1 passes every check, and what its port answers is the old release.
+/// Row 65: web1 passes every check, and what its port answers is the old release. Four answers in a row, as it once
+/// was, came about by chance under load, and the deploy ended with 0 (seen in this test).
 fn answers_of_both_releases(normal: &Pointsman) {
     let redirect = |op: &str| {
         let to = &lab()["WEB3"];
@@ -204,7 +209,7 @@ fn answers_of_both_releases(normal: &Pointsman) {
         .iter()
         .for_each(|router| drop(root(router, "sv 2 haproxy")));
     assert_eq!(ran.code(), 11, "{}", ran.text());
-    ran.says(&["expected 4 answers of v3 in a row through every router"]);
+    ran.says(&["expected 50 answers of v3 in a row through every router"]);
     assert_ne!(counted.trim(), "0", "the fault fired");
     let v3 = shots.iter().filter(|shot| shot.answer.as_deref() == Ok("v3"));
     assert!(v3.count() > 0, "traffic had moved");

@@ -42,4 +42,4 @@ eval "$(tests/lab/lab env)"
 export POINTSMAN_LONG=$long
 
 say "tests"
-cargo nextest run --lib --bins --tests
+cargo nextest run --lib --bins --tests ${long:+--ignore-default-filter}

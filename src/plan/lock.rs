@@ -23,8 +23,13 @@ pub(super) fn stolen(wish: &Wish, inventory: &Inventory, seen: &Observation) -> 
     let mut next = 0;
     while let Some(run) = ours.get(next) {
         let holder = holders.iter().find(|holder| holder.run == *run);
-        let plan = holder.and_then(|holder| holder.progress.as_ref().ok()).map(|progress| &progress.plan);
-        let taken = plan.and_then(|plan| plan.get("steal")?.as_array()).into_iter().flatten();
+        let plan = holder
+            .and_then(|holder| holder.progress.as_ref().ok())
+            .map(|progress| &progress.plan);
+        let taken = plan
+            .and_then(|plan| plan.get("steal")?.as_array())
+            .into_iter()
+            .flatten();
         let news: Vec<String> = taken.filter_map(|run| Some(run.as_str()?.to_owned())).collect();
         ours.extend(news);
         next += 1;

@@ -165,6 +165,13 @@ impl Run<'_> {
                 self.end(finished.end, finished.message.as_deref());
             }
             let Err(undone) = self.undo(&step).await else {
+                if step.action == Action::Flip {
+                    let from = self.cx.from();
+                    finished.message = Some(format!(
+                        "{}\nevery router was read as routing to {from}",
+                        error.message
+                    ));
+                }
                 continue;
             };
             let name = step.action.name();
@@ -206,7 +213,8 @@ impl Run<'_> {
                 .collect()
         };
         let plan = &self.cx.job.plan;
-        let mends = plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
+        let mends =
+            plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
         if plan.undoes || (mends && !error.moved) {
             // What takes back, or mends a split, is not itself taken back: whoever comes next goes on with it.
             finished.end = match error.end {

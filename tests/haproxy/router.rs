@@ -21,7 +21,7 @@ pub const BEFORE: &str =
     "# pools of this router\nother green:green:0\n\tshop   blue:blue:0\n  # the end\nlast blue:blue:0\n";
 
 /// Both pools answer with their names; a backup, a server that is down and one without checks beside them.
-const SMALL: &str = "\
+pub const SMALL: &str = "\
 global
     stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
     stats socket @DIR@/user.sock mode 600 level user

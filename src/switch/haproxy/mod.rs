@@ -68,6 +68,7 @@ impl Haproxy {
             )
         })?;
         let mut servers = stat::servers(output.section("answer").unwrap_or_default())?;
+        stat::add_older(&mut servers, output.section("older").unwrap_or_default())?;
         view.backends = Pool::ALL
             .map(|pool| (pool, servers.remove(&self.backend(pool)).unwrap_or_default()))
             .into();

@@ -3,7 +3,14 @@
 ask "$SOCKET" 5 "get map $MAP $KEY; show stat -1 4 -1" || say_fail 1 "$answer"
 value_of "$answer"
 live=$value stat=$answer
-each_worker note_worker
+# A worker that a reload left behind has requests of its own in progress.
+older=
+note_and_count() {
+  note_worker "$1"
+  [ -z "$left" ] || { ask "$MASTER" 2 "@!$1 show stat -1 4 -1" && older=$older$answer$nl; } || :
+}
+each_worker note_and_count
 print_routes "$live"
 section answer; printf '%s\n' "$stat"
+section older; printf '%s\n' "$older"
 section end

@@ -49,6 +49,36 @@ pub(super) fn servers(csv: &str) -> Result<BTreeMap<String, Vec<BackendServer>>,
     Ok(servers)
 }
 
+/// Adds what is in progress with workers that a reload left behind; each begins with its header line. What else they
+/// say of a server is old.
+pub(super) fn add_older(servers: &mut BTreeMap<String, Vec<BackendServer>>, csv: &str) -> Result<(), String> {
+    // A worker that has ended meanwhile has said nothing of the kind.
+    let each = csv.split("# pxname").skip(1);
+    for (backend, older) in each
+        .map(|rest| self::servers(&format!("# pxname{rest}")))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+    {
+        let current = servers.entry(backend).or_default();
+        for old in older {
+            match current.iter_mut().find(|server| server.name == old.name) {
+                Some(server) => {
+                    server.sessions += old.sessions;
+                    server.queued += old.queued;
+                }
+                // The new configuration has no such server, so nobody is sent there any more.
+                None => current.push(BackendServer {
+                    up: false,
+                    active: false,
+                    ..old
+                }),
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
