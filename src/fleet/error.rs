@@ -79,8 +79,6 @@ pub struct StepError {
     pub moved: bool,
     /// Whether the server refused because this run has not fenced it.
     pub unfenced: bool,
-    /// Whether the server's lock was not had, so that an earlier word may still be on its way.
-    pub unheard: bool,
     /// How the run ends for it, once undone.
     pub end: End,
     /// What was expected and found, and where; several lines where that helps.
@@ -96,7 +94,6 @@ impl StepError {
             in_doubt: false,
             moved: false,
             unfenced: false,
-            unheard: false,
             end: End::Failed,
             message: message.into(),
             hint: None,
@@ -131,7 +128,6 @@ impl StepError {
             in_doubt: errors.iter().any(|error| error.in_doubt),
             moved: errors.iter().any(|error| error.moved),
             unfenced: errors.iter().all(|error| error.unfenced),
-            unheard: errors.iter().any(|error| error.unheard),
             message: errors
                 .iter()
                 .map(|error| error.message.as_str())
@@ -169,7 +165,6 @@ impl From<RemoteError> for StepError {
             in_doubt: error.is_in_doubt(),
             moved: false,
             unfenced: matches!(error, RemoteError::Unfenced { .. }),
-            unheard: matches!(error, RemoteError::Connect { .. } | RemoteError::Busy { .. }),
             end,
             message: error.to_string(),
             hint,

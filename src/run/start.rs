@@ -1,7 +1,7 @@
 //! From a wish to a run's end: observe, plan, fence, execute.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -124,6 +124,7 @@ pub async fn run(request: &Request, plan: Plan, log: Box<dyn Log>, heart: bool) 
             sink: request.sink.clone(),
             stop: request.stop.clone(),
             cleaned: AtomicBool::new(false),
+            late: Mutex::default(),
         },
         fleet: request.fleet.clone(),
     };

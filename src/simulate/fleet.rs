@@ -49,7 +49,7 @@ enum Answer {
 }
 
 impl SimFleet {
-    fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,6 +117,7 @@ impl SimFleet {
             Answer::Said(Said::Fenced(seen)) => Err(error(End::Fenced, format!("fenced by epoch {seen}"))),
             Answer::Said(Said::Raced(seen)) => Err(error(End::Locked, format!("raced by epoch {seen}"))),
             Answer::Said(Said::Locked(run)) => Err(error(End::Locked, format!("locked by {run}"))),
+            Answer::Said(Said::Cancelled) => Err(error(End::Failed, "the lock is another one's".to_owned())),
             Answer::Said(Said::Unfenced(_)) => Err(StepError {
                 unfenced: true,
                 ..error(End::Failed, "not fenced".to_owned())
@@ -264,7 +265,6 @@ impl Fleet for SimFleet {
             .map_err(|error| StepError {
                 // Nothing has moved before the word.
                 in_doubt: false,
-                unheard: error.in_doubt,
                 ..error
             })?;
         let skip = name == "flip-back" && self.world().without == Some(Protection::UndoInDoubt);

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub events: u64,
     /// Runs that were killed.
     pub kills: u32,
+    /// What happened, a line each, where it was asked for.
+    pub story: Vec<String>,
 }
 
 /// Most commands of one seed while the storm lasts.
@@ -38,7 +40,7 @@ const ROUNDS: u32 = 6;
 /// A run that takes more turns than this hangs.
 const TURNS: u32 = 20_000;
 
-type Running = Pin<Box<dyn Future<Output = Option<(Plan, End)>>>>;
+type Running = Pin<Box<dyn Future<Output = Option<(String, Plan, End)>>>>;
 
 struct Memory;
 
@@ -49,8 +51,8 @@ impl Log for Memory {
 }
 
 /// Plays one seed; the same seed is always played the same.
-pub fn simulate(inventory: &Inventory, seed: u64, without: Option<Protection>) -> Outcome {
-    let world = Arc::new(Mutex::new(World::new(inventory, seed, without)));
+pub fn simulate(inventory: &Inventory, seed: u64, without: Option<Protection>, story: bool) -> Outcome {
+    let world = Arc::new(Mutex::new(World::new(inventory, seed, without, story)));
     let mut scene = Scene {
         inventory: Arc::new(inventory.clone()),
         fleet: SimFleet(world),
@@ -65,6 +67,7 @@ pub fn simulate(inventory: &Inventory, seed: u64, without: Option<Protection>) -
         violations: world.violations.clone(),
         events: world.events,
         kills,
+        story: world.story.clone().unwrap_or_default(),
     }
 }
 
@@ -80,9 +83,18 @@ impl Scene {
         ask(&mut self.fleet.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The run that holds a lock, if any.
+    fn tell(&self, runs: usize, what: &str) {
+        if runs > 0 {
+            self.with(|world| world.tell(|| format!("      {runs} {what}")));
+        }
+    }
+
+    /// The run that holds the lock, if any: what the first router says counts.
     fn holder(&self) -> Option<String> {
-        self.with(|world| world.servers.values().find_map(|server| server.holder.clone()))
+        self.with(|world| {
+            let first = world.inventory.switch.routers.first()?;
+            world.servers[&first.name].holder.clone()
+        })
     }
 
     fn wish(&mut self) -> Wish {
@@ -108,21 +120,34 @@ impl Scene {
         let id = format!("r{}", self.runs);
         let (inventory, fleet) = (self.inventory.clone(), self.fleet.clone());
         Box::pin(async move {
-            let plan = match run::make(&inventory, &fleet, &wish, &id, "simulation").await { Ok(p) => p, Err(e) => { if std::env::var("SEED").is_ok() { eprintln!("{id} {:?}: {e:?}", wish.intent); } return None } };
-            if std::env::var("SEED").is_ok() { eprintln!("{id} {:?} steps {:?}", wish, plan.steps.iter().map(|s| s.action.name()).collect::<Vec<_>>()); }
+            let tell = |words: String| fleet.world().tell(|| format!("      {id}: {words}"));
+            tell(in_words(&wish));
+            let plan = match run::make(&inventory, &fleet, &wish, &id, "simulation").await {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    tell(format!("refused: {refusal:?}"));
+                    return None;
+                }
+            };
+            let steps: Vec<_> = plan.steps.iter().map(|step| step.action.name()).collect();
+            tell(format!("{} → {}: {}", plan.from, plan.to, steps.join(", ")));
             let (_keep, stop) = tokio::sync::watch::channel(false);
             let request = Request {
                 inventory,
-                fleet: Arc::new(fleet),
-                run: id,
+                fleet: Arc::new(fleet.clone()),
+                run: id.clone(),
                 who: "simulation".to_owned(),
                 sink: Sink::silent(),
                 stop,
                 now: || Timestamp::UNIX_EPOCH,
             };
             let ran = run::run(&request, plan, Box::new(Memory), false).await;
-            if std::env::var("SEED").is_ok() { eprintln!("  -> {:?}", ran.finished); }
-            Some((ran.plan, ran.finished.end))
+            tell(format!(
+                "ended as {:?}: {}",
+                ran.finished.end,
+                ran.finished.message.unwrap_or_default()
+            ));
+            Some((id, ran.plan, ran.finished.end))
         })
     }
 
@@ -145,16 +170,19 @@ impl Scene {
                 0 => self.drive(&mut running, TURNS),
                 1 => {
                     self.drive(&mut running, turns);
+                    self.tell(running.len(), "put to sleep");
                     asleep.append(&mut running);
                 }
                 _ => {
                     self.drive(&mut running, turns);
+                    self.tell(running.len(), "killed");
                     self.kills += u32::try_from(running.len()).unwrap_or(0);
                     running.clear();
                 }
             }
         }
         // Who slept goes on at last.
+        self.tell(asleep.len(), "awake again");
         self.drive(&mut asleep, TURNS);
     }
 
@@ -162,6 +190,7 @@ impl Scene {
     fn calm(&mut self) {
         self.with(|world| {
             world.rough = false;
+            world.tell(|| "      the storm is over".to_owned());
             for message in std::mem::take(&mut world.late) {
                 world.arrive(&message);
             }
@@ -206,8 +235,8 @@ impl Scene {
             let at = self.with(|world| world.rng.random_range(0..running.len()));
             if let Poll::Ready(ended) = running[at].as_mut().poll(&mut cx) {
                 drop(running.swap_remove(at));
-                if let Some((plan, end)) = ended {
-                    self.said(&plan, end);
+                if let Some((run, plan, end)) = ended {
+                    self.said(&run, &plan, end);
                 }
             }
             self.with(|world| {
@@ -225,18 +254,17 @@ impl Scene {
 
     /// A wrong last message is a failed run (invariant 14): it is compared with the routers, unless a newer run has
     /// fenced them since.
-    fn said(&self, plan: &Plan, end: End) {
+    fn said(&self, run: &str, plan: &Plan, end: End) {
         let expected = match end {
             End::Done if plan.flips => plan.to,
             End::Done | End::Failed | End::RolledBack if !plan.undoes => plan.from,
             _ => return,
         };
-        let ours = plan.expects.epoch + 1;
         let wrong = self.with(|world| {
             world
                 .servers
                 .iter()
-                .filter(|(_, server)| server.epoch == ours)
+                .filter(|(_, server)| server.fenced_by == run)
                 .find(|(_, server)| server.route.is_some_and(|pool| pool != expected))
                 .map(|(name, _)| name.clone())
         });
@@ -259,6 +287,22 @@ impl Scene {
             });
         });
     }
+}
+
+/// `deploy v1 --steal r2`
+fn in_words(wish: &Wish) -> String {
+    let mut words = wish.intent.command().to_owned();
+    match &wish.intent {
+        Intent::Deploy { tag, flip } => {
+            words.push_str(&format!(" {tag}{}", if *flip { "" } else { " --no-flip" }));
+        }
+        Intent::Resume { run } | Intent::Abort { run } => words.push_str(&format!(" {run}")),
+        Intent::Flip { .. } | Intent::Rollback { .. } | Intent::Prune { .. } => {}
+    }
+    if let Some(run) = &wish.steal {
+        words.push_str(&format!(" --steal {run}"));
+    }
+    words
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! still under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -28,6 +29,8 @@ pub enum Protection {
 #[derive(Debug, Clone, Default)]
 pub struct Server {
     pub epoch: u64,
+    /// Who took that epoch.
+    pub fenced_by: String,
     pub holder: Option<String>,
     pub owner: String,
     pub claims: BTreeMap<Pool, String>,
@@ -72,6 +75,55 @@ pub struct Message {
     pub change: Change,
 }
 
+impl fmt::Display for Message {
+    /// `RUN@EPOCH → SERVER: CHANGE`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}@{} → {}: {}",
+            self.run, self.epoch, self.server, self.change
+        )
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Fence { steal, hold, .. } => {
+                let what = if *hold { "fence and lock" } else { "fence" };
+                let stolen = if steal.is_empty() { "" } else { ", taken from " };
+                write!(f, "{what}{stolen}{}", steal.join(" "))
+            }
+            Change::Record(records) => {
+                let pool = |word: &str, pool: Option<Pool>| pool.map(|pool| format!("{word} {pool}"));
+                let words = [
+                    pool("claim", records.claim),
+                    pool("not proven", records.unproven),
+                    pool("proven", records.proven.as_ref().map(|(pool, _)| *pool)),
+                    pool("unclaim", records.unclaim),
+                    records.unlock.then(|| "unlock".to_owned()),
+                ];
+                let words: Vec<String> = words.into_iter().flatten().collect();
+                write!(
+                    f,
+                    "{}",
+                    if words.is_empty() {
+                        "journal".to_owned()
+                    } else {
+                        words.join(", ")
+                    }
+                )
+            }
+            Change::Arm(_) => write!(f, "prepare a flip"),
+            Change::Route(pool, _) => write!(f, "route to {pool}"),
+            Change::Stage(id) => write!(f, "stage {id}"),
+            Change::Start(pool, id) => write!(f, "start {id} in {pool}"),
+            Change::Stop(pool) => write!(f, "stop {pool}"),
+            Change::Nothing => write!(f, "nothing that lasts"),
+        }
+    }
+}
+
 /// What the guard said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
@@ -80,6 +132,8 @@ pub enum Said {
     Unfenced(u64),
     Raced(u64),
     Locked(String),
+    /// The word came when its sender no longer had the server's lock.
+    Cancelled,
 }
 
 /// Everything outside the operators' machines.
@@ -94,11 +148,13 @@ pub struct World {
     pub without: Option<Protection>,
     pub violations: Vec<Violation>,
     pub events: u64,
+    /// What happened, a line each; only kept where somebody wants to read it.
+    pub story: Option<Vec<String>>,
 }
 
 impl World {
     /// Green serves `v0`, blue is a proven standby.
-    pub fn new(inventory: &Inventory, seed: u64, without: Option<Protection>) -> World {
+    pub fn new(inventory: &Inventory, seed: u64, without: Option<Protection>, story: bool) -> World {
         let mut servers = BTreeMap::<String, Server>::new();
         let proven: BTreeMap<Pool, Release> =
             Pool::ALL.map(|pool| (pool, release("v0", pool, "first"))).into();
@@ -122,6 +178,14 @@ impl World {
             without,
             violations: Vec::new(),
             events: 0,
+            story: story.then(Vec::new),
+        }
+    }
+
+    /// A line of the story.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line());
         }
     }
 
@@ -135,11 +199,13 @@ impl World {
         let before = self.servers.get(&message.server).map_or(0, |server| server.epoch);
         let said = self.guard(message);
         self.events += 1;
+        let event = self.events;
+        self.tell(|| format!("{event:>4}  {message}: {said:?}"));
         let found = judge(&self.inventory, &self.servers, &message.server, before);
         for problem in found {
             let violation = Violation {
                 event: self.events,
-                cause: format!("{message:?}"),
+                cause: message.to_string(),
                 problem,
             };
             self.violations.push(violation);
@@ -153,6 +219,10 @@ impl World {
         let Some(server) = self.servers.get_mut(&message.server) else {
             return Said::Done;
         };
+        // Who comes waits for the server's lock, so a prepared flip's lease has run out, or its line was cut.
+        if !matches!(message.change, Change::Route(..)) {
+            server.armed = None;
+        }
         if compares && server.epoch > message.epoch {
             return Said::Fenced(server.epoch);
         }
@@ -163,10 +233,11 @@ impl World {
             steal,
         } = &message.change
         {
+            let left_over = expect.is_none() && server.epoch < message.epoch;
             let free = server
                 .holder
                 .as_ref()
-                .is_none_or(|run| *run == message.run || steal.contains(run));
+                .is_none_or(|run| left_over || *run == message.run || steal.contains(run));
             if !free {
                 return Said::Locked(server.holder.clone().unwrap_or_default());
             }
@@ -175,6 +246,7 @@ impl World {
             }
             keep(server, message);
             server.epoch = server.epoch.max(message.epoch);
+            server.fenced_by.clone_from(&message.run);
             if *hold {
                 server.holder = Some(message.run.clone());
                 server.owner.clone_from(owner);
@@ -212,8 +284,7 @@ impl World {
                 server.armed = None;
                 server.route = Some(*pool);
             }
-            // Its lease had run out, or its line was cut, before the lock went to somebody else.
-            Change::Route(..) => {}
+            Change::Route(..) => return Said::Cancelled,
             Change::Stage(id) => drop(server.staged.insert(id.clone())),
             Change::Start(pool, id) => drop(server.runs.insert(*pool, id.clone())),
             Change::Stop(pool) => drop(server.runs.remove(pool)),

@@ -21,7 +21,7 @@ fn no_seed_breaks_an_invariant() {
     let inventory = inventory();
     let (mut events, mut kills) = (0, 0);
     for seed in 0..seeds() {
-        let outcome = simulate(&inventory, seed, None);
+        let outcome = simulate(&inventory, seed, None, false);
         events += outcome.events;
         kills += outcome.kills;
         assert!(
@@ -40,7 +40,10 @@ fn no_seed_breaks_an_invariant() {
 fn a_seed_is_played_the_same_each_time() {
     let inventory = inventory();
     for seed in 0..20 {
-        let (one, other) = (simulate(&inventory, seed, None), simulate(&inventory, seed, None));
+        let (one, other) = (
+            simulate(&inventory, seed, None, false),
+            simulate(&inventory, seed, None, false),
+        );
         assert_eq!((one.events, one.kills), (other.events, other.kills));
     }
 }
@@ -56,7 +59,7 @@ fn each_protection_is_needed() {
         Protection::UndoInDoubt,
     ] {
         let found = (0..1_000).find(|seed| {
-            !simulate(&inventory, *seed, Some(protection))
+            !simulate(&inventory, *seed, Some(protection), false)
                 .violations
                 .is_empty()
         });
@@ -69,6 +72,11 @@ fn each_protection_is_needed() {
 #[test]
 fn dbg_seed() {
     let Ok(seed) = std::env::var("SEED") else { return };
-    let outcome = simulate(&inventory(), seed.parse().unwrap(), None);
-    eprintln!("{:#?}", outcome);
+    let outcome = simulate(&inventory(), seed.parse().unwrap(), None, true);
+    for l in &outcome.story {
+        eprintln!("{l}");
+    }
+    for v in &outcome.violations {
+        eprintln!("{v}");
+    }
 }
