@@ -77,6 +77,8 @@ pub struct StepError {
     pub in_doubt: bool,
     /// Whether traffic may have moved on some router.
     pub moved: bool,
+    /// Whether the world was no longer what the plan expects, as found under this run's own lock: a new plan is due.
+    pub stale: bool,
     /// Whether the server refused because this run has not fenced it.
     pub unfenced: bool,
     /// How the run ends for it, once undone.
@@ -93,6 +95,7 @@ impl StepError {
         StepError {
             in_doubt: false,
             moved: false,
+            stale: false,
             unfenced: false,
             end: End::Failed,
             message: message.into(),
@@ -127,6 +130,7 @@ impl StepError {
         Some(StepError {
             in_doubt: errors.iter().any(|error| error.in_doubt),
             moved: errors.iter().any(|error| error.moved),
+            stale: errors.iter().any(|error| error.stale),
             unfenced: errors.iter().all(|error| error.unfenced),
             message: errors
                 .iter()
@@ -164,6 +168,7 @@ impl From<RemoteError> for StepError {
         StepError {
             in_doubt: error.is_in_doubt(),
             moved: false,
+            stale: false,
             unfenced: matches!(error, RemoteError::Unfenced { .. }),
             end,
             message: error.to_string(),

@@ -21,6 +21,8 @@ pub struct Finished {
     pub message: Option<String>,
     /// The next command to type.
     pub hint: Option<String>,
+    /// Whether the same wish needs a new plan: this run holds the lock, and has done nothing else.
+    pub stale: bool,
 }
 
 /// Once the user wants it to stop, a step that is under way is waited for no longer than this: with the
@@ -41,6 +43,7 @@ pub async fn execute(cx: &Context, journal: &mut Journal, heart: &Heart) -> Fini
             end: End::Done,
             message: None,
             hint: None,
+            stale: false,
         },
         Err((failed, error)) => run.backward(&failed, error).await,
     }
@@ -128,6 +131,7 @@ impl Run<'_> {
             end: error.end,
             message: Some(error.message.clone()),
             hint: error.hint.clone(),
+            stale: error.stale,
         };
         let locked = self.entered.iter().any(|step| step.action == Action::Fence);
         if error.end == End::Interrupted {
@@ -139,7 +143,7 @@ impl Run<'_> {
             }
             return finished;
         }
-        if failed.action == Action::Unlock {
+        if failed.action == Action::Unlock && error.end != End::Fenced {
             finished.message = Some(format!(
                 "the release is in place, but the lock could not be given back: {}",
                 error.message
@@ -213,8 +217,13 @@ impl Run<'_> {
                 .collect()
         };
         let plan = &self.cx.job.plan;
-        let mends =
-            plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
+        let takes_over = plan.taken.is_some();
+        let mends = plan.expects.hot != Some(plan.from) && (takes_over || plan.expects.hot.is_none());
+        if takes_over && failed.action == Action::Fence {
+            // Half of the lock is the dead run's still: without it nobody would go on with its work.
+            finished.end = End::InDoubt;
+            return Vec::new();
+        }
         if plan.undoes || (mends && !error.moved) {
             // What takes back, or mends a split, is not itself taken back: whoever comes next goes on with it.
             finished.end = match error.end {

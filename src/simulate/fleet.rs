@@ -93,6 +93,14 @@ impl SimFleet {
         answer
     }
 
+    /// What was sent and not answered is in doubt; unless that protection is out, and silence is taken for a no.
+    fn unanswered(&self, error: &StepError) -> StepError {
+        StepError {
+            in_doubt: self.world().without != Some(Protection::UndoInDoubt),
+            ..error.clone()
+        }
+    }
+
     /// One guarded mutation.
     async fn mutate(&self, job: &Job, server: &str, change: Change) -> Did {
         let pending = job.ledger.pending(server);
@@ -122,10 +130,7 @@ impl SimFleet {
                 unfenced: true,
                 ..error(End::Failed, "not fenced".to_owned())
             }),
-            Answer::None => Err(StepError {
-                in_doubt: true,
-                ..error(End::Failed, "no answer".to_owned())
-            }),
+            Answer::None => Err(self.unanswered(&error(End::Failed, "no answer".to_owned()))),
         }
     }
 
@@ -252,13 +257,7 @@ impl Fleet for SimFleet {
             .await
     }
 
-    async fn arm(
-        &self,
-        job: &Job,
-        router: &Router,
-        name: &str,
-        to: Pool,
-    ) -> Result<Box<dyn Armed>, StepError> {
+    async fn arm(&self, job: &Job, router: &Router, _: &str, to: Pool) -> Result<Box<dyn Armed>, StepError> {
         let token = self.world().rng.random();
         self.mutate(job, &router.name, Change::Arm(token))
             .await
@@ -267,11 +266,9 @@ impl Fleet for SimFleet {
                 in_doubt: false,
                 ..error
             })?;
-        let skip = name == "flip-back" && self.world().without == Some(Protection::UndoInDoubt);
         Ok(Box::new(Ready {
             fleet: self.clone(),
             router: router.clone(),
-            skip,
             message: Message {
                 server: router.name.clone(),
                 run: job.fence.run.clone(),
@@ -387,8 +384,6 @@ struct Ready {
     router: Router,
     message: Message,
     to: Pool,
-    /// The protection is out: it says that it was led back, and was not.
-    skip: bool,
 }
 
 #[async_trait]
@@ -399,9 +394,6 @@ impl Armed for Ready {
             persisted: Some(Route::all(self.to)),
             ..view
         };
-        if self.skip {
-            return Ok(believed(SimFleet::view_of(&self.fleet.world(), &self.router)));
-        }
         match self.fleet.send(self.message.clone()).await {
             Answer::Said(Said::Done) => Ok(SimFleet::view_of(&self.fleet.world(), &self.router)),
             Answer::Said(Said::Fenced(seen)) => {
@@ -411,10 +403,7 @@ impl Armed for Ready {
             Answer::None if self.fleet.world().without == Some(Protection::ReadBack) => {
                 Ok(believed(SimFleet::view_of(&self.fleet.world(), &self.router)))
             }
-            Answer::None => Err(StepError {
-                in_doubt: true,
-                ..StepError::failed("no answer")
-            }),
+            Answer::None => Err(self.fleet.unanswered(&StepError::failed("no answer"))),
         }
     }
 }

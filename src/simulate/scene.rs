@@ -99,19 +99,18 @@ impl Scene {
 
     fn wish(&mut self) -> Wish {
         let holder = self.holder();
-        let pick = self.with(|world| world.rng.random_range(0..10));
+        let (own, takes_over) =
+            self.with(|world| (world.rng.random_range(0..10), world.rng.random_range(0..10)));
         let tag = format!("v{}", self.runs + 1);
-        let deploy = Intent::Deploy { tag, flip: pick != 1 };
-        match (holder, pick) {
-            (Some(run), 0..=3) => Intent::Resume { run }.into(),
-            (Some(run), 4..=7) => Intent::Abort { run }.into(),
-            (Some(run), _) => Wish {
-                intent: deploy,
-                steal: Some(run),
-            },
-            (None, 0..=6) => deploy.into(),
-            (None, 7) => Intent::Flip { to: None }.into(),
-            (None, _) => Intent::Rollback { tag: None }.into(),
+        let intent = match own {
+            0..=6 => Intent::Deploy { tag, flip: own != 1 },
+            7 => Intent::Flip { to: None },
+            _ => Intent::Rollback { tag: None },
+        };
+        match (holder, takes_over) {
+            (Some(run), 0..=2) => Intent::Resume { run }.into(),
+            (Some(run), 3..=5) => Intent::Abort { run }.into(),
+            (steal, _) => Wish { intent, steal },
         }
     }
 
@@ -120,34 +119,43 @@ impl Scene {
         let id = format!("r{}", self.runs);
         let (inventory, fleet) = (self.inventory.clone(), self.fleet.clone());
         Box::pin(async move {
-            let tell = |words: String| fleet.world().tell(|| format!("      {id}: {words}"));
-            tell(in_words(&wish));
-            let plan = match run::make(&inventory, &fleet, &wish, &id, "simulation").await {
-                Ok(plan) => plan,
-                Err(refusal) => {
-                    tell(format!("refused: {refusal:?}"));
-                    return None;
+            let mut wish = wish;
+            for number in 1..=run::PLANS {
+                let id = run::numbered(&id, number);
+                let tell = |words: String| fleet.world().tell(|| format!("      {id}: {words}"));
+                tell(in_words(&wish));
+                let plan = match run::make(&inventory, &fleet, &wish, &id, "simulation").await {
+                    Ok(plan) => plan,
+                    Err(refusal) => {
+                        tell(format!("refused: {refusal:?}"));
+                        return None;
+                    }
+                };
+                let steps: Vec<_> = plan.steps.iter().map(|step| step.action.name()).collect();
+                tell(format!("{} → {}: {}", plan.from, plan.to, steps.join(", ")));
+                let (_keep, stop) = tokio::sync::watch::channel(false);
+                let request = Request {
+                    inventory: inventory.clone(),
+                    fleet: Arc::new(fleet.clone()),
+                    run: id.clone(),
+                    who: "simulation".to_owned(),
+                    sink: Sink::silent(),
+                    stop,
+                    now: || Timestamp::UNIX_EPOCH,
+                };
+                let ran = run::run(&request, plan, Box::new(Memory), false).await;
+                let finished = ran.finished;
+                tell(format!(
+                    "ended as {:?}: {}",
+                    finished.end,
+                    finished.message.unwrap_or_default()
+                ));
+                if !finished.stale || number == run::PLANS {
+                    return Some((id, ran.plan, finished.end));
                 }
-            };
-            let steps: Vec<_> = plan.steps.iter().map(|step| step.action.name()).collect();
-            tell(format!("{} → {}: {}", plan.from, plan.to, steps.join(", ")));
-            let (_keep, stop) = tokio::sync::watch::channel(false);
-            let request = Request {
-                inventory,
-                fleet: Arc::new(fleet.clone()),
-                run: id.clone(),
-                who: "simulation".to_owned(),
-                sink: Sink::silent(),
-                stop,
-                now: || Timestamp::UNIX_EPOCH,
-            };
-            let ran = run::run(&request, plan, Box::new(Memory), false).await;
-            tell(format!(
-                "ended as {:?}: {}",
-                ran.finished.end,
-                ran.finished.message.unwrap_or_default()
-            ));
-            Some((id, ran.plan, ran.finished.end))
+                wish = wish.again(&id);
+            }
+            None
         })
     }
 
@@ -255,9 +263,11 @@ impl Scene {
     /// A wrong last message is a failed run (invariant 14): it is compared with the routers, unless a newer run has
     /// fenced them since.
     fn said(&self, run: &str, plan: &Plan, end: End) {
-        let expected = match end {
-            End::Done if plan.flips => plan.to,
-            End::Done | End::Failed | End::RolledBack if !plan.undoes => plan.from,
+        let expected = match (end, &plan.taken) {
+            (End::Done, Some(taken)) if taken.back || !taken.plan.flips => taken.plan.from,
+            (End::Done, Some(taken)) => taken.plan.to,
+            (End::Done, None) if plan.flips => plan.to,
+            (End::Done | End::Failed | End::RolledBack, None) => plan.from,
             _ => return,
         };
         let wrong = self.with(|world| {
