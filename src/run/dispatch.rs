@@ -217,10 +217,10 @@ impl Run<'_> {
                 .collect()
         };
         let plan = &self.cx.job.plan;
-        let takes_over = plan.taken.is_some();
-        let mends = plan.expects.hot != Some(plan.from) && (takes_over || plan.expects.hot.is_none());
-        if takes_over && failed.action == Action::Fence {
-            // Half of the lock is the dead run's still: without it nobody would go on with its work.
+        let mends =
+            plan.expects.hot != Some(plan.from) && (plan.taken.is_some() || plan.expects.hot.is_none());
+        if !plan.steal.is_empty() && failed.action == Action::Fence {
+            // Nobody would know that a dead run's work is unfinished, were its lock given back here.
             finished.end = End::InDoubt;
             return Vec::new();
         }
