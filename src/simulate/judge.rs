@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::world::Server;
+use super::world::{Change, Message, Server};
 use crate::inventory::Inventory;
 
 /// An invariant that did not hold.
@@ -65,4 +65,28 @@ pub(super) fn judge(
         }
     }
     problems
+}
+
+/// A change that was carried out although its run does not have this server's fence. Giving a lock back that
+/// it does not have, and adding to its own journal, is all that it may do.
+pub(super) fn trespass(message: &Message, servers: &BTreeMap<String, Server>) -> Option<String> {
+    let owner = &servers.get(&message.server)?.fenced_by;
+    let harmless = match &message.change {
+        Change::Record(records) => {
+            records.claim.is_none()
+                && records.unclaim.is_none()
+                && records.proven.is_none()
+                && records.unproven.is_none()
+        }
+        Change::Arm(_) | Change::Nothing => true,
+        Change::Fence { .. } | Change::Route(..) | Change::Stage(_) | Change::Start(..) | Change::Stop(_) => {
+            false
+        }
+    };
+    (!harmless && *owner != message.run).then(|| {
+        format!(
+            "{} was changed by {}, while {owner} has its fence",
+            message.server, message.run
+        )
+    })
 }

@@ -42,15 +42,21 @@ const TURNS: u32 = 20_000;
 
 type Running = Pin<Box<dyn Future<Output = Option<(String, Plan, End)>>>>;
 
-struct Memory;
+/// The operator's own disk, which may be full at any line.
+struct Disk(SimFleet);
 
-impl Log for Memory {
+impl Log for Disk {
     fn append(&mut self, _: &str) -> io::Result<()> {
+        let mut world = self.0.world();
+        if world.rough && world.chance(300) {
+            world.tell(|| "      the local journal cannot be written".to_owned());
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Ok(())
     }
 }
 
-/// Plays one seed; the same seed is always played the same.
+/// Plays one seed; the same seed is always played the same. `without` takes a protection out.
 pub fn simulate(inventory: &Inventory, seed: u64, without: Option<Protection>, story: bool) -> Outcome {
     let world = Arc::new(Mutex::new(World::new(inventory, seed, without, story)));
     let mut scene = Scene {
@@ -143,7 +149,7 @@ impl Scene {
                     stop,
                     now: || Timestamp::UNIX_EPOCH,
                 };
-                let ran = run::run(&request, plan, Box::new(Memory), false).await;
+                let ran = run::run(&request, plan, Box::new(Disk(fleet.clone())), false).await;
                 let finished = ran.finished;
                 tell(format!(
                     "ended as {:?}: {}",

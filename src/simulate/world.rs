@@ -7,13 +7,13 @@ use std::fmt;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use super::judge::{Violation, judge};
+use super::judge::{Violation, judge, trespass};
 use crate::compose::Release;
 use crate::fleet::Records;
 use crate::inventory::{Inventory, Pool};
 
 /// What keeps the invariants; each can be taken out, to show that the judge sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Protection {
     /// The guard compares epochs.
     Epoch,
@@ -21,8 +21,8 @@ pub enum Protection {
     Claims,
     /// A flip that was not answered is read back before anything is concluded.
     ReadBack,
-    /// What is in doubt is undone as well.
-    UndoInDoubt,
+    /// What was not answered is in doubt, and undone as well, instead of being taken for not done.
+    InDoubt,
 }
 
 /// One server.
@@ -201,7 +201,10 @@ impl World {
         self.events += 1;
         let event = self.events;
         self.tell(|| format!("{event:>4}  {message}: {said:?}"));
-        let found = judge(&self.inventory, &self.servers, &message.server, before);
+        let mut found = judge(&self.inventory, &self.servers, &message.server, before);
+        if said == Said::Done {
+            found.extend(trespass(message, &self.servers));
+        }
         for problem in found {
             let violation = Violation {
                 event: self.events,
