@@ -274,7 +274,9 @@ impl Run<'_> {
             Ok(line) => ledger.push(line),
             // Once traffic has moved, its protection goes on, with the copies on the servers alone.
             Err((_, line)) if ledger.is_lenient() => ledger.push(line),
-            Err((error, _)) => {
+            Err((error, line)) => {
+                // What follows is chained to it.
+                ledger.push(line);
                 return Err(StepError::failed(format!(
                     "the journal could not be written: {error}"
                 )));

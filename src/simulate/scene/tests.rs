@@ -31,7 +31,7 @@ fn no_seed_breaks_an_invariant() {
         );
     }
     // Seeds in which nothing happens would show nothing.
-    assert!(tally.events > seeds * 20 && tally.kills > seeds, "{tally:?}");
+    assert!(tally.events > seeds * 20 && tally.kills > seeds / 2, "{tally:?}");
 }
 
 #[test]
