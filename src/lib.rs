@@ -19,5 +19,6 @@ pub mod remote;
 pub mod report;
 pub mod run;
 pub mod state;
+pub mod simulate;
 pub mod steps;
 pub mod switch;
