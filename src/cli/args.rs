@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::inventory::{Pool, parse_duration};
+use crate::plan::{Intent, Wish};
 use crate::simulate::Protection;
 
 /// Blue/green deploys over SSH: deploy to the cold pool, prove it, flip, roll back at once
@@ -112,6 +113,9 @@ pub(super) struct Plan {
     /// Plan a deploy that stops at a proven cold pool
     #[arg(long)]
     pub no_flip: bool,
+    /// Plan a deploy without this host of the cold pool
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -122,8 +126,11 @@ pub(super) struct Deploy {
     /// Stop at a proven cold pool; `flip` then makes it hot
     #[arg(long)]
     pub no_flip: bool,
+    /// Leave this host of the cold pool out: no router sends it requests until a deploy with it succeeds
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<String>,
     /// Execute a plan that `plan -o FILE` kept; refused when the world has changed since
-    #[arg(long, value_name = "FILE", conflicts_with = "no_flip")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_flip", "without"])]
     pub plan: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub lock: LockArgs,
@@ -139,6 +146,17 @@ pub(super) struct LockArgs {
     /// Take the lock over from this run, and fence it
     #[arg(long, value_name = "RUN")]
     pub steal: Option<String>,
+}
+
+impl LockArgs {
+    /// What is wanted, by the leave that was given.
+    pub(super) fn wish(&self, intent: Intent, without: &[String]) -> Wish {
+        Wish {
+            steal: self.steal.clone(),
+            without: without.to_vec(),
+            ..Wish::from(intent)
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +194,9 @@ pub(super) struct Flip {
 pub(super) struct Rollback {
     /// The release to go back to, by its tag; the standby otherwise
     pub tag: Option<String>,
+    /// Where the release has to be started again: leave this host of the pool out
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<String>,
     #[command(flatten)]
     pub lock: LockArgs,
 }

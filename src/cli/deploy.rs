@@ -13,7 +13,8 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         let kept: Plan = serde_json::from_str(&text).map_err(|error| {
             Outcome::invalid(format!("{file}: expected a plan kept by `plan -o`: {error}"))
         })?;
-        return super::run::run(app, kept.intent.clone(), Some(kept), &args.lock).await;
+        let wish = args.lock.wish(kept.intent.clone(), &kept.without);
+        return super::run::run(app, wish, Some(kept), args.lock.wait).await;
     }
     let tag = args.tag.as_deref().unwrap_or_default();
     parse_tag(tag).map_err(|error| Outcome::invalid(error.to_string()))?;
@@ -21,5 +22,5 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         tag: tag.to_owned(),
         flip: !args.no_flip,
     };
-    super::run::run(app, intent, None, &args.lock).await
+    super::run::run(app, args.lock.wish(intent, &args.without), None, args.lock.wait).await
 }

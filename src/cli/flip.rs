@@ -6,5 +6,6 @@ use super::outcome::Outcome;
 use crate::plan::Intent;
 
 pub(super) async fn run(app: &App, args: &Flip) -> Result<Outcome, Outcome> {
-    super::run::run(app, Intent::Flip { to: args.to }, None, &args.lock).await
+    let wish = args.lock.wish(Intent::Flip { to: args.to }, &[]);
+    super::run::run(app, wish, None, args.lock.wait).await
 }

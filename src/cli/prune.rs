@@ -1,6 +1,5 @@
 //! `pointsman prune`: a run for each pool, under the lock and the fence.
 
-use super::args::LockArgs;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::inventory::Pool;
@@ -8,7 +7,7 @@ use crate::plan::Intent;
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     for pool in Pool::ALL {
-        super::run::run(app, Intent::Prune { pool }, None, &LockArgs::default()).await?;
+        super::run::run(app, Intent::Prune { pool }.into(), None, None).await?;
     }
     Ok(Outcome::done())
 }

@@ -10,13 +10,8 @@ pub(super) async fn run(app: &App, args: &Rollback) -> Result<Outcome, Outcome> 
     if let Some(tag) = &args.tag {
         parse_tag(tag).map_err(|error| Outcome::invalid(error.to_string()))?;
     }
-    super::run::run(
-        app,
-        Intent::Rollback {
-            tag: args.tag.clone(),
-        },
-        None,
-        &args.lock,
-    )
-    .await
+    let intent = Intent::Rollback {
+        tag: args.tag.clone(),
+    };
+    super::run::run(app, args.lock.wish(intent, &args.without), None, args.lock.wait).await
 }

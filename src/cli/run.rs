@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::args::LockArgs;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::fleet::ssh::SshFleet;
@@ -26,17 +25,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A command that mutates, from its intent to its receipt. `kept` is a plan that was made before.
 pub(super) async fn run(
     app: &App,
-    intent: Intent,
+    wish: Wish,
     kept: Option<Plan>,
-    lock: &LockArgs,
+    wait: Option<Duration>,
 ) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let work = Work::new(app, inventory, sessions, &intent);
-    let wish = Wish {
-        intent,
-        steal: lock.steal.clone(),
-    };
-    work.finish(&wish, kept, lock.wait).await
+    let work = Work::new(app, inventory, sessions, &wish.intent);
+    work.finish(&wish, kept, wait).await
 }
 
 /// `resume` and `abort`: the run that is unfinished is found, and must be silent unless it was named.

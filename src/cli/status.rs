@@ -75,6 +75,12 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
             (None, None) => "no release".to_owned(),
         };
         let _ = writeln!(out, "  {pool}: {release}");
+        for name in seen.left_out(pool) {
+            let _ = writeln!(
+                out,
+                "    {name}: left out, the routers send it nothing; back with the next deploy to {pool}"
+            );
+        }
         for (host, state) in seen.hosts.get(&pool).into_iter().flatten() {
             let _ = match state {
                 Ok(state) => writeln!(out, "    {host}: {}", state.in_words()),

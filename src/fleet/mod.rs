@@ -32,11 +32,19 @@ pub trait Fleet: Send + Sync {
     /// Reads every router, and what pointsman keeps there.
     async fn routers(&self) -> Observation;
 
-    /// Looks at the hosts of a pool that is about to be changed, and chooses the release.
+    /// Looks at the hosts of a pool that is about to be changed, but for those that are left out, and chooses the
+    /// release.
     ///
     /// # Errors
     /// Every problem, a line each; nothing was changed.
-    async fn cold(&self, pool: Pool, wanted: &Wanted, run: &str, who: &str) -> Result<ColdPool, Vec<String>>;
+    async fn cold(
+        &self,
+        pool: Pool,
+        wanted: &Wanted,
+        without: &[String],
+        run: &str,
+        who: &str,
+    ) -> Result<ColdPool, Vec<String>>;
 
     /// What a router does with traffic now.
     ///
@@ -61,6 +69,10 @@ pub trait Fleet: Send + Sync {
         name: &str,
         to: Pool,
     ) -> Result<Box<dyn Armed>, StepError>;
+
+    /// Leaves the plan's `without` out of a router, puts the pool's other hosts in again, and waits until the router
+    /// sees none of those that are out as up.
+    async fn leave_out(&self, job: &Job, step: &Step, router: &Router) -> Did;
 
     /// Waits until a router sees at least `need` servers of a pool up.
     async fn wait_up(&self, job: &Job, step: &Step, router: &Router, pool: Pool, need: usize) -> Did;

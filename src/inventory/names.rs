@@ -27,6 +27,16 @@ impl Inventory {
         self.pools.get(&pool).map_or(&[], Vec::as_slice)
     }
 
+    /// The same environment without these hosts of a pool: they are left out of a run.
+    #[must_use]
+    pub fn without(&self, pool: Pool, names: &[String]) -> Inventory {
+        let mut inventory = self.clone();
+        if let Some(hosts) = inventory.pools.get_mut(&pool) {
+            hosts.retain(|host| !names.contains(&host.name));
+        }
+        inventory
+    }
+
     /// Whether a server keeps copies of the journals: each router, and the first host of each pool.
     pub fn is_anchor(&self, name: &str) -> bool {
         let first = |pool| self.hosts(pool).first().is_some_and(|host| host.name == name);

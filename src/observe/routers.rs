@@ -1,5 +1,6 @@
 //! Which pool is hot: read from every router, never remembered, never guessed (invariant 2).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -134,6 +135,15 @@ impl Observation {
         self.readable()
             .find_map(|(_, router)| router.state.claims.get(&pool))
             .map(|claim| claim.run.as_str())
+    }
+
+    /// The hosts of a pool that any router leaves out, in order.
+    pub fn left_out(&self, pool: Pool) -> Vec<String> {
+        let each = self
+            .readable()
+            .filter_map(|(_, router)| router.view.left_out.get(&pool));
+        let names: BTreeSet<&String> = each.flatten().collect();
+        names.into_iter().cloned().collect()
     }
 
     /// The release that the pool was proven with, as all routers record it alike; `None` where one

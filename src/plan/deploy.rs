@@ -4,7 +4,7 @@ use super::refuse::{Refusal, hot};
 use super::{Action, Intent, Plan, Steps};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
-use crate::observe::Observation;
+use crate::observe::{ColdPool, Observation};
 
 pub(super) fn plan(
     intent: &Intent,
@@ -23,10 +23,7 @@ pub(super) fn plan(
     };
     let problems = cold.problems(inventory);
     if !problems.is_empty() {
-        return Err(Refusal::one(
-            problems.join("\n"),
-            format!("pointsman -e {} doctor looks at every server", inventory.env),
-        ));
+        return Err(Refusal::one(problems.join("\n"), hint(inventory, cold)));
     }
     let Some(release) = cold.release.clone() else {
         return Err(Refusal::one(
@@ -43,6 +40,25 @@ pub(super) fn plan(
         flip,
         inventory.migrate.is_some(),
     ))
+}
+
+/// Who looks closer; and how a dead host is left out.
+pub(super) fn hint(inventory: &Inventory, cold: &ColdPool) -> String {
+    let dead: Vec<String> = cold
+        .hosts
+        .iter()
+        .filter(|(_, host)| host.is_err())
+        .map(|(name, _)| format!("--without {name}"))
+        .collect();
+    let looks = format!("pointsman -e {} doctor looks at every server", inventory.env);
+    if dead.is_empty() || dead.len() == cold.hosts.len() {
+        looks
+    } else {
+        format!(
+            "{looks}; {} goes on without what cannot be reached",
+            dead.join(" ")
+        )
+    }
 }
 
 /// The steps that bring a release into a pool, whatever it comes from.

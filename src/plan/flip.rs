@@ -1,6 +1,6 @@
 //! The plans of `flip` and `rollback`: where the target is proven, only a flip.
 
-use super::deploy::changing;
+use super::deploy::{changing, hint};
 use super::refuse::{Refusal, hot, routers_see};
 use super::{Action, Intent, Plan, Steps};
 use crate::compose::Release;
@@ -84,10 +84,7 @@ pub(super) fn rollback(
     };
     let problems = cold.problems(inventory);
     if !problems.is_empty() {
-        return Err(Refusal::one(
-            problems.join("\n"),
-            format!("pointsman -e {env} doctor"),
-        ));
+        return Err(Refusal::one(problems.join("\n"), hint(inventory, cold)));
     }
     let Some(release) = cold.release.clone() else {
         return Err(Refusal::one(

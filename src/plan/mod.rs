@@ -8,6 +8,7 @@ mod prune;
 mod refuse;
 mod show;
 mod takeover;
+mod without;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,11 +32,17 @@ pub struct Wish {
     pub intent: Intent,
     /// A run whose lock may be taken over.
     pub steal: Option<String>,
+    /// Hosts of the pool that is changed which are left out of it: they cannot be reached, or shall not be touched.
+    pub without: Vec<String>,
 }
 
 impl From<Intent> for Wish {
     fn from(intent: Intent) -> Wish {
-        Wish { intent, steal: None }
+        Wish {
+            intent,
+            steal: None,
+            without: Vec::new(),
+        }
     }
 }
 
@@ -50,6 +57,7 @@ impl Wish {
             other => Wish {
                 intent: other.clone(),
                 steal: Some(run),
+                without: self.without.clone(),
             },
         }
     }
@@ -117,6 +125,8 @@ pub enum Action {
     Claim,
     /// Fence a pool's hosts without changing what the pool runs.
     FenceHosts,
+    /// Leave hosts of the claimed pool out of every router, and put its other ones in again.
+    LeaveOut,
     /// Upload the release's files and pull its images by digest.
     Stage,
     /// Run the migration once, on the first host.
@@ -150,6 +160,7 @@ impl Action {
             Action::Fence => "fence",
             Action::Claim => "claim",
             Action::FenceHosts => "fence-hosts",
+            Action::LeaveOut => "leave-out",
             Action::Stage => "stage",
             Action::Migrate => "migrate",
             Action::Start => "start",
@@ -255,6 +266,9 @@ pub struct Plan {
     /// Runs whose lock is taken over.
     #[serde(default)]
     pub steal: Vec<String>,
+    /// Hosts of `to` that are left alone: no router sends them requests.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -295,6 +309,7 @@ impl Plan {
             undoes: false,
             reclaims: seen.claimed(to).is_some(),
             steal: Vec::new(),
+            without: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -312,6 +327,8 @@ impl Plan {
 pub fn plan(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Plan, Refusal> {
     let steal = lock::stolen(wish, inventory, seen)?;
     let intent = &wish.intent;
+    let whole = inventory;
+    let inventory = &without::reduced(wish, whole, seen)?;
     let mut plan = match intent {
         Intent::Deploy { tag, flip } => deploy::plan(intent, tag, *flip, inventory, seen),
         Intent::Flip { to } => flip::plan(intent, *to, inventory, seen),
@@ -321,6 +338,8 @@ pub fn plan(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Pl
         Intent::Abort { run } => takeover::plan(intent, run, true, inventory, seen),
     }?;
     plan.steal = steal;
+    plan.without = without::missing(whole, inventory, plan.to);
+    without::tell(&mut plan, inventory, seen);
     Ok(plan)
 }
 

@@ -64,6 +64,19 @@ pub(super) fn plan(
     }
 }
 
+/// The plan of the run that began the work which this intent takes over.
+pub(super) fn dead_plan(intent: &Intent, seen: &Observation) -> Option<Plan> {
+    let (Intent::Resume { run } | Intent::Abort { run }) = intent else {
+        return None;
+    };
+    let holder = seen.holders().into_iter().find(|holder| holder.run == *run)?;
+    let dead: Plan = serde_json::from_value(holder.progress.ok()?.plan).ok()?;
+    Some(match dead.taken {
+        Some(first) => *first.plan,
+        None => dead,
+    })
+}
+
 /// What a takeover is made from.
 struct Work<'a> {
     intent: &'a Intent,

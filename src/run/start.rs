@@ -71,12 +71,16 @@ async fn read_cold(
     // A lock is found before any host is asked.
     plan::lock_is_ours(wish, inventory, seen)?;
     if let Some((pool, wanted)) = plan::wanted(&wish.intent, seen) {
-        let cold = fleet.cold(pool, &wanted, run, who).await.map_err(|problems| {
-            Refusal::one(
-                problems.join("\n"),
-                format!("pointsman -e {} doctor", inventory.env),
-            )
-        })?;
+        let without = &wish.without;
+        let cold = fleet
+            .cold(pool, &wanted, without, run, who)
+            .await
+            .map_err(|problems| {
+                Refusal::one(
+                    problems.join("\n"),
+                    format!("pointsman -e {} doctor", inventory.env),
+                )
+            })?;
         seen.cold = Some(cold);
     }
     Ok(())
@@ -116,7 +120,7 @@ pub async fn run(request: &Request, plan: Plan, log: Box<dyn Log>, heart: bool) 
     };
     let cx = Context {
         job: Job {
-            inventory: request.inventory.clone(),
+            inventory: Arc::new(request.inventory.without(plan.to, &plan.without)),
             plan: Arc::new(plan.clone()),
             fence,
             owner: serde_json::to_string(&owner).unwrap_or_default(),

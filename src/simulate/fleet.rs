@@ -33,7 +33,11 @@ impl SimFleet {
         let route = Route::all(server.route.unwrap_or(Pool::Green));
         let backends = Pool::ALL.map(|pool| {
             let servers = world.inventory.hosts(pool).iter().map(|host| {
-                let up = world.servers[&host.name].runs.contains_key(&pool);
+                let out = server
+                    .left_out
+                    .get(&pool)
+                    .is_some_and(|out| out.contains(&host.name));
+                let up = !out && world.servers[&host.name].runs.contains_key(&pool);
                 BackendServer {
                     name: host.name.clone(),
                     status: if up { "UP" } else { "DOWN" }.to_owned(),
@@ -51,6 +55,7 @@ impl SimFleet {
             workers: Vec::new(),
             problems: Vec::new(),
             backends: backends.into(),
+            left_out: server.left_out.clone(),
         }
     }
 
@@ -101,14 +106,29 @@ impl Fleet for SimFleet {
         }
     }
 
-    async fn cold(&self, pool: Pool, wanted: &Wanted, run: &str, _: &str) -> Result<ColdPool, Vec<String>> {
+    async fn cold(
+        &self,
+        pool: Pool,
+        wanted: &Wanted,
+        without: &[String],
+        run: &str,
+        _: &str,
+    ) -> Result<ColdPool, Vec<String>> {
         self.travel().await;
         let compose = Compose {
             call: Call::Plugin,
             version: "2.26.1".to_owned(),
         };
         let world = self.world();
-        let hosts = world.inventory.hosts(pool).iter().map(|host| {
+        let inventory = world.inventory.without(pool, without);
+        if let Some(away) = inventory
+            .hosts(pool)
+            .iter()
+            .find(|host| world.away.as_ref() == Some(&host.name))
+        {
+            return Err(vec![format!("{} cannot be reached", away.name)]);
+        }
+        let hosts = inventory.hosts(pool).iter().map(|host| {
             let cold = ColdHost {
                 compose: Some(compose.clone()),
                 docker_free: u64::MAX,
@@ -172,6 +192,11 @@ impl Fleet for SimFleet {
             },
             to,
         }))
+    }
+
+    async fn leave_out(&self, job: &Job, _: &Step, router: &Router) -> Did {
+        let change = Change::LeaveOut(job.to(), job.plan.without.clone());
+        self.mutate(job, &router.name, change).await
     }
 
     async fn wait_up(&self, _: &Job, _: &Step, router: &Router, pool: Pool, need: usize) -> Did {
@@ -245,8 +270,13 @@ impl Fleet for SimFleet {
         let mut missing = Vec::new();
         for router in job.routers() {
             let pool = world.servers[&router.name].route.unwrap_or(Pool::Green);
-            let hosts = world.inventory.hosts(pool);
-            let all = hosts.iter().all(|host| {
+            let out = world.servers[&router.name]
+                .left_out
+                .get(&pool)
+                .cloned()
+                .unwrap_or_default();
+            let inventory = world.inventory.without(pool, &out);
+            let all = inventory.hosts(pool).iter().all(|host| {
                 let release = world.servers[&host.name].runs.get(&pool);
                 release.is_some_and(|id| id.starts_with(&format!("{tag}-")))
             });

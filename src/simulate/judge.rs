@@ -45,6 +45,12 @@ pub(super) fn judge(
         let Some(pool) = servers.get(&router.name).and_then(|server| server.route) else {
             continue;
         };
+        let out = servers[&router.name]
+            .left_out
+            .get(&pool)
+            .cloned()
+            .unwrap_or_default();
+        let inventory = inventory.without(pool, &out);
         let runs: Vec<Option<&String>> = inventory
             .hosts(pool)
             .iter()
@@ -79,9 +85,12 @@ pub(super) fn trespass(message: &Message, servers: &BTreeMap<String, Server>) ->
                 && records.unproven.is_none()
         }
         Change::Arm(_) | Change::Nothing => true,
-        Change::Fence { .. } | Change::Route(..) | Change::Stage(_) | Change::Start(..) | Change::Stop(_) => {
-            false
-        }
+        Change::Fence { .. }
+        | Change::Route(..)
+        | Change::LeaveOut(..)
+        | Change::Stage(_)
+        | Change::Start(..)
+        | Change::Stop(_) => false,
     };
     (!harmless && *owner != message.run).then(|| {
         format!(

@@ -13,7 +13,7 @@ use super::fleet::SimFleet;
 use super::judge::Violation;
 use super::world::{Protection, World};
 use crate::fleet::End;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Pool};
 use crate::journal::Log;
 use crate::plan::{Intent, Plan, Wish};
 use crate::report::Sink;
@@ -116,8 +116,26 @@ impl Scene {
         match (holder, takes_over) {
             (Some(run), 0..=2) => Intent::Resume { run }.into(),
             (Some(run), 3..=5) => Intent::Abort { run }.into(),
-            (steal, _) => Wish { intent, steal },
+            (steal, _) => Wish {
+                without: self.without(&intent),
+                intent,
+                steal,
+            },
         }
+    }
+
+    /// The host that is away, where a deploy may go on without it.
+    fn without(&self, intent: &Intent) -> Vec<String> {
+        self.with(|world| {
+            let hot = world.servers.values().find_map(|server| server.route);
+            let cold = hot.map_or(Pool::Blue, Pool::other);
+            let away = world
+                .away
+                .clone()
+                .filter(|away| world.inventory.hosts(cold).iter().any(|host| host.name == *away));
+            let deploys = matches!(intent, Intent::Deploy { .. });
+            away.into_iter().filter(|_| deploys).collect()
+        })
     }
 
     fn begin(&mut self, wish: Wish) -> Running {
@@ -169,6 +187,7 @@ impl Scene {
     fn storm(&mut self) {
         let mut asleep: Vec<Running> = Vec::new();
         for _ in 0..COMMANDS {
+            self.somebody_is_away();
             let wish = self.wish();
             let mut running = vec![self.begin(wish)];
             if self.with(|world| world.chance(4)) {
@@ -200,10 +219,30 @@ impl Scene {
         self.drive(&mut asleep, TURNS);
     }
 
+    /// A host that cannot be reached for a while, and comes back with what it ran.
+    fn somebody_is_away(&self) {
+        self.with(|world| {
+            let names: Vec<String> = Pool::ALL
+                .into_iter()
+                .flat_map(|pool| world.inventory.hosts(pool).iter().map(|host| host.name.clone()))
+                .collect();
+            world.away = if world.chance(4) {
+                let at = world.rng.random_range(0..names.len());
+                Some(names[at].clone())
+            } else {
+                None
+            };
+            if let Some(away) = world.away.clone() {
+                world.tell(|| format!("      {away} cannot be reached"));
+            }
+        });
+    }
+
     /// Messages arrive again; what is unfinished must end, and all must be well.
     fn calm(&mut self) {
         self.with(|world| {
             world.rough = false;
+            world.away = None;
             world.tell(|| "      the storm is over".to_owned());
             for message in std::mem::take(&mut world.late) {
                 world.arrive(&message);

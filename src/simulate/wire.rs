@@ -49,7 +49,9 @@ impl SimFleet {
         let answer = {
             let mut world = self.world();
             let rough = world.rough;
+            let away = world.away.as_ref() == Some(&message.server);
             match world.rng.random_range(0..40) {
+                _ if away => Answer::None,
                 // Lost before it arrived.
                 0 if rough => Answer::None,
                 // Held up somewhere: it arrives when nobody waits for it any more.

@@ -40,6 +40,8 @@ pub struct Server {
     pub armed: Option<u64>,
     /// Where it sends requests, if it is a router.
     pub route: Option<Pool>,
+    /// Whom it sends none.
+    pub left_out: BTreeMap<Pool, Vec<String>>,
     /// The release that runs in each pool, if it is a host of it.
     pub runs: BTreeMap<Pool, String>,
     pub staged: BTreeSet<String>,
@@ -59,6 +61,7 @@ pub enum Change {
     Arm(u64),
     /// The word, which only who holds the lock obeys.
     Route(Pool, u64),
+    LeaveOut(Pool, Vec<String>),
     Stage(String),
     Start(Pool, String),
     Stop(Pool),
@@ -116,6 +119,7 @@ impl fmt::Display for Change {
             }
             Change::Arm(_) => write!(f, "prepare a flip"),
             Change::Route(pool, _) => write!(f, "route to {pool}"),
+            Change::LeaveOut(pool, out) => write!(f, "leave out of {pool}: [{}]", out.join(", ")),
             Change::Stage(id) => write!(f, "stage {id}"),
             Change::Start(pool, id) => write!(f, "start {id} in {pool}"),
             Change::Stop(pool) => write!(f, "stop {pool}"),
@@ -145,6 +149,8 @@ pub struct World {
     pub rng: StdRng,
     /// Whether messages get lost.
     pub rough: bool,
+    /// A host that nobody reaches over SSH while the storm lasts; the routers do, and what it runs goes on.
+    pub away: Option<String>,
     pub without: Option<Protection>,
     pub violations: Vec<Violation>,
     pub events: u64,
@@ -175,6 +181,7 @@ impl World {
             late: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
             rough: true,
+            away: None,
             without,
             violations: Vec::new(),
             events: 0,
@@ -288,6 +295,7 @@ impl World {
                 server.route = Some(*pool);
             }
             Change::Route(..) => return Said::Cancelled,
+            Change::LeaveOut(pool, out) => drop(server.left_out.insert(*pool, out.clone())),
             Change::Stage(id) => drop(server.staged.insert(id.clone())),
             Change::Start(pool, id) => drop(server.runs.insert(*pool, id.clone())),
             Change::Stop(pool) => drop(server.runs.remove(pool)),

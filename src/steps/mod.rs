@@ -8,6 +8,7 @@ mod fence;
 mod fence_hosts;
 mod flip;
 mod hosts;
+mod leave_out;
 mod migrate;
 mod prove;
 mod router_check;
@@ -56,6 +57,7 @@ pub fn step_for(action: Action) -> &'static dyn Step {
         Action::Fence => &fence::Fence,
         Action::Claim => &claim::Claim,
         Action::FenceHosts => &fence_hosts::FenceHosts,
+        Action::LeaveOut => &leave_out::LeaveOut,
         Action::Stage => &hosts::Stage,
         Action::Migrate => &migrate::Migrate,
         Action::Start => &hosts::Start,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 pub use view::{BackendServer, Route, RouterView, Worker};
 
-use crate::inventory::{self, Inventory, Router};
+use crate::inventory::{self, Inventory, Pool, Router};
 use crate::remote::{Armed, Guarded, Output, RemoteError, Session};
 
 /// Why a router could not be read or moved.
@@ -101,6 +101,20 @@ pub trait Connector: Send + Sync {
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError>;
+
+    /// Takes these servers of a pool out of one router, under its guard, and puts the pool's others in again. It stays
+    /// so over reloads and restarts.
+    ///
+    /// # Errors
+    /// When it cannot be done; where that is in doubt, the next look at the router tells.
+    async fn leave_out(
+        &self,
+        session: &Session,
+        work: &Guarded<'_>,
+        pool: Pool,
+        servers: &[String],
+        deadline: Duration,
+    ) -> Result<(), SwitchError>;
 
     /// Looks at everything that a flip will need, and changes nothing.
     async fn doctor(&self, session: &Session, router: &Router) -> Vec<Finding>;

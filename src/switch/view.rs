@@ -131,6 +131,9 @@ pub struct RouterView {
     pub problems: Vec<String>,
     /// Both pools' servers.
     pub backends: BTreeMap<Pool, Vec<BackendServer>>,
+    /// Servers of each pool that get no requests, however they are, until they are put in again.
+    #[serde(default)]
+    pub left_out: BTreeMap<Pool, Vec<String>>,
 }
 
 impl RouterView {
@@ -209,6 +212,7 @@ mod tests {
                 .collect(),
             problems: Vec::new(),
             backends: BTreeMap::new(),
+            left_out: BTreeMap::new(),
         }
     }
 

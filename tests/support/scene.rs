@@ -130,10 +130,11 @@ pub fn kill_apps(hosts: &[&str]) {
     }
 }
 
-/// The whole answer to one request through lb1; empty where there is none.
-fn ask(path: &str) -> String {
+/// The whole answer to one request; empty where there is none.
+pub fn ask(server: &str, path: &str) -> String {
     let mut answer = String::new();
-    let _ = TcpStream::connect(&routers("ROUTER_URLS")[0]).and_then(|mut stream| {
+    let _ = TcpStream::connect(server).and_then(|mut stream| {
+        stream.set_read_timeout(Some(SOON))?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes())?;
         stream.read_to_string(&mut answer)
@@ -144,6 +145,8 @@ fn ask(path: &str) -> String {
 /// Waits until a router answers with this release.
 pub fn wait_hot(tag: &str) {
     until("the flip", Duration::from_secs(60), || {
-        ask("/version").lines().any(|line| line.trim() == tag)
+        ask(&routers("ROUTER_URLS")[0], "/version")
+            .lines()
+            .any(|line| line.trim() == tag)
     });
 }

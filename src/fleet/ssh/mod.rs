@@ -92,7 +92,7 @@ impl SshFleet {
 
     /// What goes to this server with the next mutation: nothing, unless it is an anchor.
     fn pending(&self, job: &Job, session: &Session) -> Pending {
-        if self.inventory.is_anchor(session.name()) {
+        if job.inventory.is_anchor(session.name()) {
             job.ledger.pending(session.name())
         } else {
             Pending::default()
@@ -131,8 +131,20 @@ impl Fleet for SshFleet {
         observe::routers::observe(&self.inventory, &self.sessions, self.connector.as_ref()).await
     }
 
-    async fn cold(&self, pool: Pool, wanted: &Wanted, run: &str, who: &str) -> Result<ColdPool, Vec<String>> {
-        observe::cold::observe_cold(&self.inventory, &self.sessions, pool, wanted, run, who).await
+    async fn cold(
+        &self,
+        pool: Pool,
+        wanted: &Wanted,
+        without: &[String],
+        run: &str,
+        who: &str,
+    ) -> Result<ColdPool, Vec<String>> {
+        let inventory = self.inventory.without(pool, without);
+        observe::cold::observe_cold(&inventory, &self.sessions, pool, wanted, run, who).await
+    }
+
+    async fn leave_out(&self, job: &Job, step: &Step, router: &Router) -> Did {
+        self.leave(job, step, router).await
     }
 
     async fn view(&self, router: &Router) -> Result<RouterView, String> {

@@ -91,6 +91,74 @@ impl SshFleet {
         pool: Pool,
         need: usize,
     ) -> Did {
+        let ready = |view: &RouterView| view.up(pool) >= need;
+        let last = self
+            .until(job, step, router, ready, |view| view.servers_in_words(pool))
+            .await?;
+        let words = last.servers_in_words(pool);
+        if ready(&last) {
+            return Ok((StepOutcome::Applied, Some(words)));
+        }
+        Err(StepError::failed(format!(
+            "{}: sees {} of {} servers of {pool} up, expected at least {need} within {:?}: {words}\n\
+             the hosts passed their own checks: can the router reach their web port?",
+            router.name,
+            last.up(pool),
+            job.inventory.hosts(pool).len(),
+            step.deadline(),
+        )))
+    }
+
+    pub(super) async fn leave(&self, job: &Job, step: &Step, router: &Router) -> Did {
+        job.go_on()?;
+        let (pool, out) = (job.to(), &job.plan.without);
+        let session = self.router(router);
+        let pending = self.pending(job, &session);
+        let work = Guarded {
+            fence: &job.fence,
+            step: "leave-out",
+            lines: &pending.text,
+            required: pending.required,
+        };
+        self.connector
+            .leave_out(&session, &work, pool, out, step.deadline())
+            .await?;
+        job.ledger.delivered(session.name(), &pending);
+        let up = |view: &RouterView| -> Vec<String> {
+            let servers = view.backends.get(&pool).into_iter().flatten();
+            let still = servers.filter(|server| server.up && out.contains(&server.name));
+            still.map(|server| server.name.clone()).collect()
+        };
+        let words = |view: &RouterView| format!("still up: {}", up(view).join(", "));
+        let last = self
+            .until(job, step, router, |view| up(view).is_empty(), words)
+            .await?;
+        if !up(&last).is_empty() {
+            return Err(StepError::failed(format!(
+                "{}: expected {} to get no requests within {:?}, found {}",
+                router.name,
+                out.join(", "),
+                step.deadline(),
+                words(&last)
+            )));
+        }
+        let done = if out.is_empty() {
+            "all are in".to_owned()
+        } else {
+            format!("without {}", out.join(", "))
+        };
+        Ok((StepOutcome::Applied, Some(done)))
+    }
+
+    /// Looks at a router until it is ready, or the step's time is over; the last look.
+    async fn until(
+        &self,
+        job: &Job,
+        step: &Step,
+        router: &Router,
+        ready: impl Fn(&RouterView) -> bool,
+        words: impl Fn(&RouterView) -> String,
+    ) -> Result<RouterView, StepError> {
         let session = self.router(router);
         let deadline = Instant::now() + step.deadline();
         loop {
@@ -100,21 +168,10 @@ impl SshFleet {
                 .observe(&session, router)
                 .await
                 .map_err(|error| StepError::failed(format!("{}: {error}", router.name)))?;
-            let up = view.up(pool);
-            let words = view.servers_in_words(pool);
-            if up >= need {
-                return Ok((StepOutcome::Applied, Some(words)));
+            if ready(&view) || Instant::now() >= deadline {
+                return Ok(view);
             }
-            if Instant::now() >= deadline {
-                return Err(StepError::failed(format!(
-                    "{}: sees {up} of {} servers of {pool} up, expected at least {need} within {:?}: {words}\n\
-                     the hosts passed their own checks: can the router reach their web port?",
-                    router.name,
-                    self.inventory.hosts(pool).len(),
-                    step.deadline(),
-                )));
-            }
-            job.progress(step, &router.name, words);
+            job.progress(step, &router.name, words(&view));
             // The router is asked again: it has no way to tell us.
             tokio::time::sleep(PAUSE).await;
         }

@@ -89,6 +89,7 @@ frontend {app}
 
 fn backend(settings: &Settings, inventory: &Inventory, pool: Pool) -> String {
     let name = settings.backend.replace("{pool}", pool.as_str());
+    let Settings { map, key, .. } = settings;
     let (path, host) = health(inventory);
     let host = host.map_or(String::new(), |host| format!(" hdr Host {host}"));
     let version = if host.is_empty() { "" } else { " ver HTTP/1.1" };
@@ -99,7 +100,11 @@ backend {name}
     balance roundrobin
     # pointsman: only servers that HAProxy itself finds up count for a flip.
     option httpchk
-    http-check send meth GET uri {path}{version}{host}
+    # pointsman: a server that was left out of a deploy is asked for `*`, which no server answers well.
+    http-check set-var(check.pool) be_name
+    http-check set-var(check.server) srv_name
+    http-check set-var(check.key) str({key}/),concat(,check.pool,/),concat(,check.server)
+    http-check send meth GET uri-lf \"%[var(check.key),map({map},{path})]\"{version}{host}
     http-check expect status 200
     # pointsman: a request that meets a dead server is sent to another. One that may have had an effect (POST) is
     # sent again only where no connection was made.

@@ -2,28 +2,14 @@
 # Variable: VALUE (live:next:percent). The file is renamed first, so that a reload keeps what is set.
 # `commit` ends with 0 (moved; what was read back is printed), 3 (nothing is changed, now or later) or another
 # code (in doubt).
-folder=${MAP%/*}
-# One name an app, not a process: what a killed flip left behind is overwritten by the next.
-new=$folder/.$KEY.pointsman-new
-old=$folder/.$KEY.pointsman-old
-room=
-see_config='`pointsman switch config`'
 
-settle() { { sync "$1" || sync; } 2>/dev/null; }
-
-# The file that is there and the one that will be. Other apps' lines and comments stay as they are, byte for byte.
-write_files() {
-  [ ! -h "$MAP" ] || { why="$MAP is a symbolic link: expected a plain file that can be replaced"; return 1; }
-  [ -f "$MAP" ] || { why="$MAP is not there: see $see_config"; return 1; }
-  why="cannot write in $folder: the SSH user must own it, and the disk have room"
-  rm -f "$new" "$old"
-  cp -p "$MAP" "$old" && cp -p "$MAP" "$new" || return 1
+# The file with our own line changed: other apps' lines and comments stay as they are, byte for byte.
+edit() {
   awk -v key="$KEY" -v value="$VALUE" '
     $1 "" == key "" { if (!done) print key " " value; done = 1; next }
     { print }
     END { if (!done) print key " " value }
-  ' "$old" >"$new" || return 1
-  settle "$new"
+  '
 }
 
 # A worker without our key can be given one; one without the map, or that does not answer, cannot be moved.
@@ -91,20 +77,6 @@ put_back() {
   read_in "$SOCKET" '' || say_fail 4 "$MAP was put back, but what HAProxy does cannot be read: $answer"
   [ "$value" != "$VALUE" ] || say_fail 4 "$MAP was put back, but HAProxy loaded $VALUE from it before"
   say_fail 3 "expected $VALUE to be read back from $SOCKET, found $value ($said)"
-}
-
-# Apps that share the file have guards of their own: the folder's lock keeps one from undoing the other's line.
-hold() {
-  if [ -n "$relaying" ]; then request hold 2 "$folder"; else exec 8<"$folder" && flock -w 2 8; fi
-}
-# Fails with 1 where nothing was replaced: the file that is there is no longer the one that was copied.
-replace() {
-  if [ -n "$relaying" ]; then
-    request replace 2 "$new" "$MAP" "$old"
-  else
-    cmp -s "$MAP" "$old" && mv -f "$new" "$MAP" || { answer=changed; return 1; }
-    settle "$folder" || { answer="cannot sync $folder"; return 2; }
-  fi
 }
 
 commit() {

@@ -27,7 +27,13 @@ const OBSERVE: &str = concat!(
 const FLIP: &str = concat!(
     include_str!("talk.sh"),
     include_str!("routes.sh"),
+    include_str!("file.sh"),
     include_str!("flip.sh")
+);
+const LEAVE_OUT: &str = concat!(
+    include_str!("talk.sh"),
+    include_str!("file.sh"),
+    include_str!("leave_out.sh")
 );
 const DOCTOR: &str = concat!(
     include_str!("talk.sh"),
@@ -72,7 +78,27 @@ impl Haproxy {
         view.backends = Pool::ALL
             .map(|pool| (pool, servers.remove(&self.backend(pool)).unwrap_or_default()))
             .into();
+        let left_out = output.section("out").unwrap_or_default();
+        view.left_out = Pool::ALL
+            .map(|pool| {
+                let of = |line: &str| {
+                    Some(
+                        line.strip_prefix(&self.backend(pool))?
+                            .strip_prefix('/')?
+                            .to_owned(),
+                    )
+                };
+                (pool, left_out.lines().filter_map(of).collect())
+            })
+            .into();
         Ok(view)
+    }
+
+    /// Takes these servers of a pool out, and puts its others in again.
+    pub fn leave_out_script(&self, pool: Pool, servers: &[String]) -> Script {
+        self.script(LEAVE_OUT)
+            .var("BACKEND", self.backend(pool))
+            .var("OUT", servers.join(" "))
     }
 
     /// Defines `prepare` and `commit`, for [`Session::arm`].
@@ -144,6 +170,26 @@ impl Connector for Haproxy {
             armed,
             read: Haproxy::flipped,
             router: session.name().to_owned(),
+        })
+    }
+
+    async fn leave_out(
+        &self,
+        session: &Session,
+        work: &Guarded<'_>,
+        pool: Pool,
+        servers: &[String],
+        deadline: Duration,
+    ) -> Result<(), SwitchError> {
+        let script = self.leave_out_script(pool, servers);
+        let output = session.mutate(work, &script, deadline).await?;
+        if output.ok() {
+            return Ok(());
+        }
+        Err(SwitchError::Router {
+            router: session.name().to_owned(),
+            problem: output.complaint().to_owned(),
+            in_doubt: output.code != read::NOT_DONE,
         })
     }
 

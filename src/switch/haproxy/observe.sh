@@ -13,4 +13,5 @@ each_worker note_and_count
 print_routes "$live"
 section answer; printf '%s\n' "$stat"
 section older; printf '%s\n' "$older"
+section out; awk -v prefix="$KEY/" 'index($1, prefix) == 1 { print substr($1, length(prefix) + 1) }' "$MAP" 2>/dev/null
 section end

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::remote::Output;
 use crate::switch::{RouterView, Worker};
 
-/// How `commit` of flip.sh says that nothing is changed, now or later.
-const NOT_DONE: i32 = 3;
+/// How `commit` of flip.sh, and leave_out.sh, say that nothing is changed, now or later.
+pub(super) const NOT_DONE: i32 = 3;
 
 /// The routes that `print_routes` of routes.sh printed, without servers.
 pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
@@ -38,6 +38,7 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         workers,
         problems: text("problems").lines().map(str::to_owned).collect(),
         backends: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     })
 }
 

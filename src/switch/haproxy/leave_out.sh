@@ -1,0 +1,32 @@
+# Takes servers of one backend out of this router, and puts all its other servers in again. Runs under the guard.
+# Variables: BACKEND; OUT, the names of the servers that are out, with blanks between.
+# The router's own checks ask a server that is out for a path that no server answers well, so it is down for as long as
+# the map says so: over reloads, restarts, and its own return.
+# Ends with 0 (done, and read back) or 3 (nothing is changed); with another code the file says it, and HAProxy may not.
+prefix=$KEY/$BACKEND/
+edit() {
+  awk -v prefix="$prefix" 'index($1, prefix) != 1' && for name in $OUT; do printf '%s%s *\n' "$prefix" "$name"; done
+}
+# What the running worker has under the prefix, a name a line.
+read_out() {
+  ask "$SOCKET" 2 "show map $MAP" || return 1
+  had=$(printf '%s\n' "$answer" | awk -v prefix="$prefix" 'index($2, prefix) == 1 { print substr($2, length(prefix) + 1) }' | sort)
+}
+
+[ -n "$helper" ] || say_fail 3 "$no_helper"
+trap 'rm -f "$new" "$old"' EXIT
+ask "$SOCKET" 2 'show map' || say_fail 3 "$answer"
+case $(printf '%s\n' "$answer" | grep -F "$MAP" | grep -o 'by map at' | grep -c .) in
+  0 | 1) say_fail 3 "the checks of this router's servers do not look into $MAP, so one that was left out would get requests when it comes back: see $see_config" ;;
+esac
+hold || say_fail 3 "another flip holds the lock of $folder"
+write_files || say_fail 3 "$why"
+replace
+told=$?
+[ "$told" = 0 ] || say_fail $((told + 2)) "$MAP cannot be replaced: $answer"
+read_out || say_fail 4 "$answer"
+for name in $had; do ask "$SOCKET" 2 "del map $MAP $prefix$name" || say_fail 4 "$answer"; done
+for name in $OUT; do ask "$SOCKET" 2 "add map $MAP $prefix$name *" || say_fail 4 "$answer"; done
+read_out || say_fail 4 "$answer"
+want=$(for name in $OUT; do printf '%s\n' "$name"; done | sort)
+[ "$had" = "$want" ] || say_fail 4 "expected these to be read back as left out: ${want:-none}, found ${had:-none}"
