@@ -138,9 +138,9 @@ pub async fn observe_cold(
         release: None,
         retained: false,
     };
-    let problems = cold.problems(inventory);
-    if !problems.is_empty() {
-        return Err(problems);
+    // The planner says what they are, and how to go on all the same.
+    if !cold.problems(inventory).is_empty() {
+        return Ok(cold);
     }
     if let Wanted::LastRetained | Wanted::RetainedOrTag(_) = wanted {
         let tag = (*wanted != Wanted::LastRetained).then_some(draft.release.tag.as_str());
