@@ -108,6 +108,7 @@ fn extra(pointer: &str) -> Option<&'static str> {
     match field {
         "contains" | "password" | "WEB_PORT" => None,
         _ if in_list && pointer.starts_with("/migrate/command") => None,
+        _ if in_list && pointer.starts_with("/migrate/watch") => Some("~%?&=+,:@"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
         "path" | "socket" | "master_socket" | "map" => Some("@+"),

@@ -165,6 +165,13 @@ impl Run<'_> {
                 self.end(finished.end, finished.message.as_deref());
             }
             let Err(undone) = self.undo(&step).await else {
+                if step.action == Action::Flip {
+                    let from = self.cx.from();
+                    finished.message = Some(format!(
+                        "{}\nevery router was read as routing to {from}",
+                        error.message
+                    ));
+                }
                 continue;
             };
             let name = step.action.name();

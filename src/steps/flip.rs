@@ -169,9 +169,11 @@ async fn lead_back(cx: &Context, step: &plan::Step) -> Result<(), StepError> {
     cx.job.sink.emit(Kind::Warning {
         message: format!("moving all routers back to {old}"),
     });
-    // Also where the old pool is read: taking the router's lock shows that no word of ours is late.
     let moved_back = cx
         .on_routers(step, |router| async move {
+            if cx.fleet.view(router).await.is_ok_and(|view| view.is_all(old)) {
+                return Ok((StepOutcome::AlreadyDone, Some(format!("routes to {old}"))));
+            }
             let armed = cx.fleet.arm(&cx.job, router, "flip-back", old).await?;
             armed.commit().await?;
             Ok((StepOutcome::Applied, Some(format!("back to {old}"))))
