@@ -333,7 +333,7 @@ fn both_pools_die() {
     ran.says(&[
         "both pools fail",
         "green is down as well, so traffic stays on blue",
-        "--steal",
+        "lock release",
     ]);
     for router in ["lb1", "lb2"] {
         let records = root(
