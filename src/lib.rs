@@ -18,5 +18,6 @@ pub mod plan;
 pub mod remote;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod steps;
 pub mod switch;

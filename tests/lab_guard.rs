@@ -155,11 +155,11 @@ async fn of_eight_runs_at_once_one_takes_the_epoch() {
 #[tokio::test]
 async fn a_held_lock_keeps_others_out_until_it_is_given_back() {
     let site = Site::new("held");
-    let hold = |steal: Option<&str>| Claim {
+    let hold = |steal: Option<&str>, expect| Claim {
         hold: true,
         owner: "{\"run\":\"a\"}".into(),
         steal: steal.map(str::to_owned).into_iter().collect(),
-        expect: None,
+        expect,
     };
     let take = |run: &'static str, epoch, claim: Claim| {
         let (session, fence) = (site.session(), site.fence(run, epoch));
@@ -169,17 +169,21 @@ async fn a_held_lock_keeps_others_out_until_it_is_given_back() {
                 .await
         }
     };
-    take("a", 1, hold(None)).await.unwrap();
-    let locked = take("b", 2, hold(None)).await;
+    take("a", 1, hold(None, Some(0))).await.unwrap();
+    let locked = take("b", 2, hold(None, Some(1))).await;
     assert!(
         matches!(&locked, Err(RemoteError::Locked { holder, owner, .. }) if holder == "a" && owner.contains("\"a\"")),
         "{locked:?}"
     );
-    take("c", 2, hold(Some("a"))).await.unwrap();
+    take("c", 2, hold(Some("a"), Some(1))).await.unwrap();
     assert!(
         matches!(site.mark("a", 1).await, Err(RemoteError::Fenced { .. })),
         "the robbed run is fenced"
     );
+    // Where runs do not compare and set, only an older run's lock gives way.
+    let locked = take("d", 2, hold(None, None)).await;
+    assert!(matches!(&locked, Err(RemoteError::Locked { .. })), "{locked:?}");
+    take("d", 3, hold(None, None)).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::inventory::{Pool, parse_duration};
+use crate::simulate::Protection;
 
 /// Blue/green deploys over SSH: deploy to the cold pool, prove it, flip, roll back at once
 #[derive(Debug, Parser)]
@@ -76,6 +77,8 @@ pub(super) enum Command {
     History(History),
     /// List the releases that could be rolled back to
     Releases,
+    /// Play runs that die, race and lose messages against the real planner, on this inventory; touches no server
+    Simulate(Simulate),
     /// Look at, take or give back the environment's lock
     Lock(Lock),
     /// Show the last log lines of the containers
@@ -136,6 +139,22 @@ pub(super) struct LockArgs {
     /// Take the lock over from this run, and fence it
     #[arg(long, value_name = "RUN")]
     pub steal: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// How many seeds to play
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub from: u64,
+    /// Play this seed alone, and tell what happens in it
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from"])]
+    pub seed: Option<u64>,
+    /// Take a protection out, to see what it is for: this must find something
+    #[arg(long, value_name = "PROTECTION")]
+    pub without: Option<Protection>,
 }
 
 #[derive(Debug, Args)]

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
-
 use super::args::{Lock, LockCommand};
 use super::context::App;
 use super::outcome::Outcome;
@@ -11,7 +9,6 @@ use crate::fleet::{End, Records};
 use crate::inventory::Inventory;
 use crate::observe::{self, Observation, Owner};
 use crate::remote::{Claim, Fence, Guarded, Script, Sessions};
-
 use crate::switch::connector_for;
 
 /// Longest that writing a lock on one router may take.
@@ -91,29 +88,13 @@ async fn acquire(
         since: jiff::Timestamp::now(),
         message: Some(message.to_owned()),
     };
-    let fence = Fence {
-        state_dir: inventory.state_dir(),
-        epoch: seen.highest_epoch() + 1,
-        run: app.run.clone(),
+    let claim = Claim {
+        hold: true,
+        owner: serde_json::to_string(&owner).unwrap_or_default(),
+        ..Claim::default()
     };
-    let owner = serde_json::to_string(&owner).unwrap_or_default();
-    let nothing = Script::new(":");
-    let first = seen.readable().next().map_or(0, |(_, router)| router.state.epoch);
-    for (number, router) in inventory.switch.routers.iter().enumerate() {
-        let claim = Claim {
-            expect: (number == 0).then_some(first),
-            hold: true,
-            owner: owner.clone(),
-            steal: Vec::new(),
-        };
-        if let Err(error) = sessions
-            .session(&router.server())
-            .fence(&Guarded::new(&fence, "lock"), &claim, &nothing, WRITE)
-            .await
-        {
-            return Err(Outcome::from(error));
-        }
-    }
+    let fence = fence_of(app, inventory, seen);
+    take(inventory, sessions, seen, &fence, &claim, &Script::new(":")).await?;
     let text = format!("{} is locked as {}", inventory.env, app.run);
     app.data("lock", &text, &text);
     Ok(Outcome::done())
@@ -145,36 +126,49 @@ async fn release(
         .hint(format!("if it is dead: pointsman -e {env} lock release {holder}")));
     }
     // A new epoch first: whatever the dead run still has under way is refused from here on.
-    let fence = Fence {
-        state_dir: inventory.state_dir(),
-        epoch: seen.highest_epoch() + 1,
-        run: app.run.clone(),
-    };
+    let fence = fence_of(app, inventory, seen);
     let claim = Claim {
         hold: true,
-        owner: String::new(),
         steal: vec![holder.clone()],
-        expect: None,
+        ..Claim::default()
     };
-    let script = Records {
+    let unlock = Records {
         unlock: true,
         ..Records::default()
-    }
-    .script(&fence);
-    let written = join_all(inventory.switch.routers.iter().map(|router| {
-        let (fence, claim, script) = (&fence, &claim, &script);
-        async move {
-            sessions
-                .session(&router.server())
-                .fence(&Guarded::new(fence, "unlock"), claim, script, WRITE)
-                .await
-        }
-    }))
-    .await;
-    if let Some(error) = written.into_iter().find_map(Result::err) {
-        return Err(Outcome::from(error));
-    }
+    };
+    take(inventory, sessions, seen, &fence, &claim, &unlock.script(&fence)).await?;
     let text = format!("the lock of {holder} on {env} is released");
     app.data("lock", &text, &text);
     Ok(Outcome::done())
+}
+
+fn fence_of(app: &App, inventory: &Inventory, seen: &Observation) -> Fence {
+    Fence {
+        state_dir: inventory.state_dir(),
+        epoch: seen.highest_epoch() + 1,
+        run: app.run.clone(),
+    }
+}
+
+/// Takes the lock as a run does: by compare-and-set on the first router, then on the others.
+async fn take(
+    inventory: &Inventory,
+    sessions: &Sessions,
+    seen: &Observation,
+    fence: &Fence,
+    claim: &Claim,
+    script: &Script,
+) -> Result<(), Outcome> {
+    let first = seen.readable().next().map_or(0, |(_, router)| router.state.epoch);
+    for (number, router) in inventory.switch.routers.iter().enumerate() {
+        let claim = Claim {
+            expect: (number == 0).then_some(first),
+            ..claim.clone()
+        };
+        sessions
+            .session(&router.server())
+            .fence(&Guarded::new(fence, "lock"), &claim, script, WRITE)
+            .await?;
+    }
+    Ok(())
 }

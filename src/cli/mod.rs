@@ -18,6 +18,7 @@ mod releases;
 mod resume;
 mod rollback;
 mod run;
+mod simulate;
 mod status;
 mod switch;
 mod validate;
@@ -56,6 +57,7 @@ async fn dispatch(cli: &Cli, app: &App) -> Result<Outcome, Outcome> {
         Command::Abort(args) => resume::abort(app, args).await,
         Command::History(args) => history::run(app, args).await,
         Command::Releases => releases::run(app).await,
+        Command::Simulate(args) => simulate::run(app, args),
         Command::Lock(args) => lock::run(app, args).await,
         Command::Logs(args) => logs::run(app, args).await,
         Command::Exec(args) => exec::run(app, args).await,

@@ -135,7 +135,7 @@ impl<'a> Work<'a> {
             Some(kept) => still_holds(&self.inventory, &self.fleet.routers().await, kept),
             None => self.planned(wish, wait).await,
         };
-        let plan = match made {
+        let mut plan = match made {
             Ok(plan) => plan,
             Err(outcome) => return (None, outcome),
         };
@@ -146,27 +146,47 @@ impl<'a> Work<'a> {
             let outcome = Outcome::refused(why).hint("check its url in [switch] routers");
             return (None, outcome);
         }
-        let folder = local_folder(&self.inventory.app.name, &self.inventory.env);
-        let log = match FileLog::create(&folder, &run::run_of(&app.run, &plan)) {
-            Ok(log) => log,
-            Err(error) => {
-                let why = format!("the journal could not be written in {folder}: {error}");
-                let outcome =
-                    Outcome::refused(why).hint("set POINTSMAN_STATE_DIR to a folder that can be written");
-                return (None, outcome);
+        let mut number = 1;
+        loop {
+            let run = run::numbered(&app.run, number);
+            let ran = match self.execute(&run, plan).await {
+                Ok(ran) => ran,
+                Err(outcome) => return (None, outcome),
+            };
+            number += 1;
+            if !ran.finished.stale || number > run::PLANS {
+                return (Some(ran.plan), Outcome::from(ran.finished));
             }
-        };
+            app.sink.note(format!(
+                "{}; planning again",
+                ran.finished.message.unwrap_or_default()
+            ));
+            plan = match self.planned(&wish.again(&run), None).await {
+                Ok(plan) => plan,
+                Err(outcome) => return (Some(ran.plan), outcome),
+            };
+        }
+    }
+
+    /// # Errors
+    /// When the journal cannot be begun: nothing was changed.
+    async fn execute(&self, run: &str, plan: Plan) -> Result<run::Ran, Outcome> {
+        let app = self.app;
+        let folder = local_folder(&self.inventory.app.name, &self.inventory.env);
+        let log = FileLog::create(&folder, &run::run_of(run, &plan)).map_err(|error| {
+            let why = format!("the journal could not be written in {folder}: {error}");
+            Outcome::refused(why).hint("set POINTSMAN_STATE_DIR to a folder that can be written")
+        })?;
         let request = Request {
             inventory: self.inventory.clone(),
             fleet: self.fleet.clone(),
-            run: app.run.clone(),
+            run: run.to_owned(),
             who: app.who.clone(),
             sink: app.sink.clone(),
             stop: app.stop.clone(),
             now: Timestamp::now,
         };
-        let ran = run::run(&request, plan, Box::new(log), true).await;
-        (Some(ran.plan), Outcome::from(ran.finished))
+        Ok(run::run(&request, plan, Box::new(log), true).await)
     }
 
     /// The plan; where the lock is taken, as soon as it is free.

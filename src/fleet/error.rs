@@ -77,10 +77,10 @@ pub struct StepError {
     pub in_doubt: bool,
     /// Whether traffic may have moved on some router.
     pub moved: bool,
+    /// Whether the world was no longer what the plan expects, as found under this run's own lock: a new plan is due.
+    pub stale: bool,
     /// Whether the server refused because this run has not fenced it.
     pub unfenced: bool,
-    /// Whether the server's lock was not had, so that an earlier word may still be on its way.
-    pub unheard: bool,
     /// How the run ends for it, once undone.
     pub end: End,
     /// What was expected and found, and where; several lines where that helps.
@@ -95,8 +95,8 @@ impl StepError {
         StepError {
             in_doubt: false,
             moved: false,
+            stale: false,
             unfenced: false,
-            unheard: false,
             end: End::Failed,
             message: message.into(),
             hint: None,
@@ -130,8 +130,8 @@ impl StepError {
         Some(StepError {
             in_doubt: errors.iter().any(|error| error.in_doubt),
             moved: errors.iter().any(|error| error.moved),
+            stale: errors.iter().any(|error| error.stale),
             unfenced: errors.iter().all(|error| error.unfenced),
-            unheard: errors.iter().any(|error| error.unheard),
             message: errors
                 .iter()
                 .map(|error| error.message.as_str())
@@ -168,8 +168,8 @@ impl From<RemoteError> for StepError {
         StepError {
             in_doubt: error.is_in_doubt(),
             moved: false,
+            stale: false,
             unfenced: matches!(error, RemoteError::Unfenced { .. }),
-            unheard: matches!(error, RemoteError::Connect { .. } | RemoteError::Busy { .. }),
             end,
             message: error.to_string(),
             hint,

@@ -1,7 +1,8 @@
 //! What is being done, and by what right.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StepError;
 use super::error::End;
@@ -32,6 +33,8 @@ pub struct Job {
     pub stop: Stop,
     /// Whether what the run put into the pool was taken away again.
     pub cleaned: AtomicBool,
+    /// Routers that were told to move and did not answer, not even when their lock was asked for: they may obey late.
+    pub late: Mutex<BTreeSet<String>>,
 }
 
 impl Job {
@@ -69,6 +72,20 @@ impl Job {
             target: target.to_owned(),
             message: message.into(),
         });
+    }
+
+    /// Notes that a router may still obey a word that it has not answered.
+    pub fn may_be_late(&self, router: &Router) {
+        self.late().insert(router.name.clone());
+    }
+
+    /// Whether a router may still obey a word that it has not answered.
+    pub fn is_late(&self, router: &Router) -> bool {
+        self.late().contains(&router.name)
+    }
+
+    fn late(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that nothing of the run is left in the pool.

@@ -59,13 +59,22 @@ impl fmt::Display for Holder {
 }
 
 impl Observation {
-    /// Every run that holds the lock on some router: one, unless a router was out of reach when an
-    /// earlier one ended.
+    /// Every run that holds the lock: one, unless somebody's inventory has another first router.
+    ///
+    /// The lock is what the first router says, where runs compare and set. A holder on another router with no
+    /// higher epoch than the first one has seen was overtaken, or has ended, and something kept its word from
+    /// being heard there: that keeps nobody out.
     pub fn holders(&self) -> Vec<Holder> {
         let mut holders = BTreeMap::<&str, (Holder, Vec<Line>)>::new();
+        let first = self.routers.first().map(|(name, _)| name.as_str());
+        let decided = self.readable().find(|(name, _)| Some(*name) == first);
+        let decided = decided.map(|(_, router)| (router.state.holder.as_ref(), router.state.epoch));
         for (name, router) in self.readable() {
             let state = &router.state;
             let Some(run) = &state.holder else { continue };
+            if decided.is_some_and(|(holder, epoch)| holder != Some(run) && state.epoch <= epoch) {
+                continue;
+            }
             let (holder, best) = holders.entry(run).or_insert_with(|| {
                 let holder = Holder {
                     run: run.clone(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::Observation;
 use super::state::{self, ServerState};
+use super::{Observation, Read};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::remote::Sessions;
@@ -105,6 +105,28 @@ impl Observation {
             .map(|(_, router)| router.state.epoch)
             .max()
             .unwrap_or(0)
+    }
+
+    /// What each router does with traffic and keeps of the pools, a line each.
+    pub fn routers_in_words(&self) -> Vec<String> {
+        let line = |(name, read): &Read<RouterState>| {
+            let router = match read {
+                Ok(router) => router,
+                Err(problem) => return problem_of(name, problem),
+            };
+            let mut words = vec![format!("routes to {}", router.view.live)];
+            words.extend(router.view.drift());
+            words.extend(
+                (router.state.claims.iter())
+                    .map(|(pool, claim)| format!("{pool} is claimed by {}", claim.run)),
+            );
+            words.extend(
+                (router.state.proven.iter())
+                    .map(|(pool, release)| format!("{pool} is proven with {}", release.id)),
+            );
+            format!("{name}: {}", words.join(", "))
+        };
+        self.routers.iter().map(line).collect()
     }
 
     /// Whether any router records that a run is changing this pool.

@@ -39,6 +39,22 @@ impl From<Intent> for Wish {
     }
 }
 
+impl Wish {
+    /// The same wish once more, by leave of the run that began to carry it out and holds the lock.
+    #[must_use]
+    pub fn again(&self, run: &str) -> Wish {
+        let run = run.to_owned();
+        match &self.intent {
+            Intent::Resume { .. } => Intent::Resume { run }.into(),
+            Intent::Abort { .. } => Intent::Abort { run }.into(),
+            other => Wish {
+                intent: other.clone(),
+                steal: Some(run),
+            },
+        }
+    }
+}
+
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "intent", rename_all = "snake_case")]
@@ -179,6 +195,23 @@ pub struct Expects {
     pub epoch: u64,
     /// The epoch on the first router, where the run compares and sets.
     pub first_epoch: u64,
+    /// What the routers do and keep, a line each: compared once the lock was taken from a run that may still have
+    /// been at work when this was read.
+    #[serde(default)]
+    pub routers: Vec<String>,
+}
+
+/// The run whose work a plan finishes, or takes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The run that began the work: its migration is taken over.
+    pub run: String,
+    /// Its plan. Takeovers that themselves died are left out: what counts is what was wanted, and the world.
+    pub plan: Box<Plan>,
+    /// Whether it is taken back: whoever comes next goes on taking back, since what was undone cannot be had again.
+    pub back: bool,
+    /// Whether it was past its point of no return.
+    pub settled: bool,
 }
 
 /// A complete plan.
@@ -210,9 +243,9 @@ pub struct Plan {
     pub flips: bool,
     /// How the rollback goes, or what is taken over, in words; `None` for other intents.
     pub how: Option<String>,
-    /// The run that began the work, where another one goes on with it: its migration is taken over.
+    /// Whose work it goes on with.
     #[serde(default)]
-    pub origin: Option<String>,
+    pub taken: Option<Taken>,
     /// Whether it takes a run's work back: whoever takes over from here goes on taking back.
     #[serde(default)]
     pub undoes: bool,
@@ -248,6 +281,7 @@ impl Plan {
                 hot,
                 epoch: seen.highest_epoch(),
                 first_epoch: seen.readable().next().map_or(0, |(_, router)| router.state.epoch),
+                routers: seen.routers_in_words(),
             },
             from,
             to,
@@ -257,7 +291,7 @@ impl Plan {
             compose: BTreeMap::new(),
             flips: false,
             how: None,
-            origin: None,
+            taken: None,
             undoes: false,
             reclaims: seen.claimed(to).is_some(),
             steal: Vec::new(),

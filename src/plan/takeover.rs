@@ -3,9 +3,8 @@
 
 use super::deploy::changing;
 use super::refuse::{Refusal, routers_see};
-use super::{Action, Intent, Plan, Steps};
+use super::{Action, Intent, Plan, Steps, Taken};
 use crate::inventory::{Inventory, Pool};
-use crate::journal::Progress;
 use crate::observe::{Hot, Observation};
 
 /// `resume RUN`, or `abort RUN` where `back`.
@@ -33,28 +32,34 @@ pub(super) fn plan(
         )
     };
     let progress = holder.progress.map_err(unreadable)?;
-    let dead: Plan = serde_json::from_value(progress.plan.clone())
+    let dead: Plan = serde_json::from_value(progress.plan)
         .map_err(|error| unreadable(format!("expected a plan of this pointsman, found: {error}")))?;
+    let first = match dead.taken {
+        Some(first) => Taken {
+            back: back || first.back,
+            settled: progress.settled || first.settled,
+            ..first
+        },
+        None => Taken {
+            run: run.to_owned(),
+            plan: Box::new(dead),
+            back,
+            settled: progress.settled,
+        },
+    };
     let work = Work {
         intent,
         inventory,
         seen,
-        dead: &dead,
+        first: &first,
+        dead: &first.plan,
         run,
     };
-    if dead.undoes {
-        // Both commands go on taking back: what was undone cannot be had again.
-        return if dead.flips {
-            work.flip(dead.from, dead.to)
-        } else {
-            work.clean()
-        };
-    }
-    match &dead.intent {
+    match &first.plan.intent {
         Intent::Prune { .. } => {
             Ok(work.nothing("pruning is left as it is: it removes only what nobody uses"))
         }
-        _ if back => work.back(&progress),
+        _ if first.back => work.back(),
         _ => work.forward(),
     }
 }
@@ -64,7 +69,10 @@ struct Work<'a> {
     intent: &'a Intent,
     inventory: &'a Inventory,
     seen: &'a Observation,
+    first: &'a Taken,
+    /// The plan of the run that began the work.
     dead: &'a Plan,
+    /// The run that holds the lock.
     run: &'a str,
 }
 
@@ -95,10 +103,10 @@ impl Work<'_> {
     }
 
     /// Takes back what the dead run did.
-    fn back(&self, progress: &Progress) -> Result<Plan, Refusal> {
+    fn back(&self) -> Result<Plan, Refusal> {
         let env = &self.inventory.env;
         let (from, to) = (self.dead.from, self.dead.to);
-        if progress.settled {
+        if self.first.settled {
             return Err(Refusal::one(
                 format!(
                     "run {} is past its point of no return: {} was seen to serve on {to}",
@@ -111,9 +119,7 @@ impl Work<'_> {
             ));
         }
         if self.seen.hot() != Hot::Pool(from) || self.drifts() {
-            let mut plan = self.flip(to, from)?;
-            plan.undoes = true;
-            return Ok(plan);
+            return self.flip(to, from);
         }
         let changed = self.seen.claimed(to).is_some() || (self.dead.has(Action::Claim) && self.is_proven(to));
         if changed {
@@ -152,7 +158,6 @@ impl Work<'_> {
         plan.old = self.seen.proven(from).cloned();
         plan.flips = true;
         plan.retained = true;
-        plan.undoes = self.dead.undoes;
         plan.steps = steps.steps;
         Ok(self.taken(plan, format!("moves traffic to {tag} on {to}")))
     }
@@ -186,7 +191,6 @@ impl Work<'_> {
         );
         plan.retained = self.dead.retained;
         plan.compose.clone_from(&self.dead.compose);
-        plan.undoes = true;
         plan.steps = steps.steps;
         Ok(self.taken(plan, format!("takes {} off {to}", self.dead.release.tag)))
     }
@@ -213,8 +217,8 @@ impl Work<'_> {
     fn taken(&self, mut plan: Plan, how: String) -> Plan {
         plan.intent = self.intent.clone();
         plan.how = Some(how);
-        let first = self.dead.origin.clone();
-        plan.origin = Some(first.unwrap_or_else(|| self.run.to_owned()));
+        plan.undoes = self.first.back;
+        plan.taken = Some(self.first.clone());
         plan
     }
 

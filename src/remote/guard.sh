@@ -51,6 +51,9 @@ case $OP in
   cas | set)
     holder=
     [ ! -e "$STATE/holder" ] || holder=$(cat "$STATE/holder")
+    # Who holds the lock is decided where runs compare and set: what an older run has left on another server, even
+    # after it ended, by a command that came late, keeps nobody out.
+    [ "$OP" = cas ] || [ "$seen" -ge "$EPOCH" ] || holder=
     if [ -n "$holder" ] && [ "$holder" != "$RUN" ] && [ "${STEAL_LIST#*" $holder "}" = "$STEAL_LIST" ]; then
       section owner
       cat "$STATE/owner.json" 2>/dev/null

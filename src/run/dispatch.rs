@@ -21,6 +21,8 @@ pub struct Finished {
     pub message: Option<String>,
     /// The next command to type.
     pub hint: Option<String>,
+    /// Whether the same wish needs a new plan: this run holds the lock, and has done nothing else.
+    pub stale: bool,
 }
 
 /// Once the user wants it to stop, a step that is under way is waited for no longer than this: with the
@@ -41,6 +43,7 @@ pub async fn execute(cx: &Context, journal: &mut Journal, heart: &Heart) -> Fini
             end: End::Done,
             message: None,
             hint: None,
+            stale: false,
         },
         Err((failed, error)) => run.backward(&failed, error).await,
     }
@@ -128,6 +131,7 @@ impl Run<'_> {
             end: error.end,
             message: Some(error.message.clone()),
             hint: error.hint.clone(),
+            stale: error.stale,
         };
         let locked = self.entered.iter().any(|step| step.action == Action::Fence);
         if error.end == End::Interrupted {
@@ -139,7 +143,7 @@ impl Run<'_> {
             }
             return finished;
         }
-        if failed.action == Action::Unlock {
+        if failed.action == Action::Unlock && error.end != End::Fenced {
             finished.message = Some(format!(
                 "the release is in place, but the lock could not be given back: {}",
                 error.message
@@ -214,7 +218,12 @@ impl Run<'_> {
         };
         let plan = &self.cx.job.plan;
         let mends =
-            plan.expects.hot != Some(plan.from) && (plan.origin.is_some() || plan.expects.hot.is_none());
+            plan.expects.hot != Some(plan.from) && (plan.taken.is_some() || plan.expects.hot.is_none());
+        if !plan.steal.is_empty() && failed.action == Action::Fence {
+            // Nobody would know that a dead run's work is unfinished, were its lock given back here.
+            finished.end = End::InDoubt;
+            return Vec::new();
+        }
         if plan.undoes || (mends && !error.moved) {
             // What takes back, or mends a split, is not itself taken back: whoever comes next goes on with it.
             finished.end = match error.end {
@@ -265,7 +274,9 @@ impl Run<'_> {
             Ok(line) => ledger.push(line),
             // Once traffic has moved, its protection goes on, with the copies on the servers alone.
             Err((_, line)) if ledger.is_lenient() => ledger.push(line),
-            Err((error, _)) => {
+            Err((error, line)) => {
+                // What follows is chained to it.
+                ledger.push(line);
                 return Err(StepError::failed(format!(
                     "the journal could not be written: {error}"
                 )));

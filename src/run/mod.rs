@@ -6,4 +6,4 @@ mod start;
 
 pub use dispatch::{Finished, execute};
 pub use heart::SILENT;
-pub use start::{Ran, Request, make, run, run_of};
+pub use start::{PLANS, Ran, Request, make, numbered, run, run_of};

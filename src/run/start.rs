@@ -1,7 +1,7 @@
 //! From a wish to a run's end: observe, plan, fence, execute.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -124,6 +124,7 @@ pub async fn run(request: &Request, plan: Plan, log: Box<dyn Log>, heart: bool) 
             sink: request.sink.clone(),
             stop: request.stop.clone(),
             cleaned: AtomicBool::new(false),
+            late: Mutex::default(),
         },
         fleet: request.fleet.clone(),
     };
@@ -131,10 +132,23 @@ pub async fn run(request: &Request, plan: Plan, log: Box<dyn Log>, heart: bool) 
     Ran { plan, finished }
 }
 
+/// Longest row of plans for one wish: each but the first is made because a run whose lock was taken went on up to
+/// then, which it can do no more; so a third one means that somebody without a lock moves the routers.
+pub const PLANS: u32 = 3;
+
 /// The id of the run that executes a plan.
 pub fn run_of(run: &str, plan: &Plan) -> String {
     match &plan.intent {
         Intent::Prune { pool } => format!("{run}-{pool}"),
         _ => run.to_owned(),
+    }
+}
+
+/// The id of the run that executes a wish's plan of this number, from 1.
+pub fn numbered(run: &str, plan: u32) -> String {
+    if plan == 1 {
+        run.to_owned()
+    } else {
+        format!("{run}-{plan}")
     }
 }

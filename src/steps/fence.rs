@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::Context;
-use crate::fleet::StepError;
+use crate::fleet::{End, StepError};
 use crate::plan;
 use crate::report::StepOutcome;
 
@@ -33,6 +33,28 @@ impl super::Step for Fence {
         )
         .await?;
         Ok(StepOutcome::Applied)
+    }
+
+    /// A run that lost its lock may have been alive, and may have acted since the plan was made.
+    async fn verify(&self, cx: &Context, _: &plan::Step) -> Result<(), StepError> {
+        let plan = &cx.job.plan;
+        if plan.steal.is_empty() || plan.expects.routers.is_empty() {
+            return Ok(());
+        }
+        let found = cx.fleet.routers().await.routers_in_words();
+        if found == plan.expects.routers {
+            return Ok(());
+        }
+        let message = format!(
+            "run {} went on until its lock was taken over: expected\n{}\nfound\n{}",
+            plan.steal.join(", "),
+            plan.expects.routers.join("\n"),
+            found.join("\n")
+        );
+        Err(StepError {
+            stale: true,
+            ..StepError::failed(message).ending(End::Interrupted)
+        })
     }
 
     async fn undo(&self, cx: &Context, step: &plan::Step) -> Result<(), StepError> {

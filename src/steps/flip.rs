@@ -50,6 +50,9 @@ impl super::Step for Flip {
                 Err(error) => match cx.fleet.view(router).await {
                     Ok(view) if view.is_all(to) => {}
                     Ok(view) => {
+                        if error.in_doubt {
+                            cx.job.may_be_late(router);
+                        }
                         in_doubt |= error.in_doubt;
                         failures.push(format!(
                             "{}: {error}; it still routes to {}",
@@ -57,6 +60,7 @@ impl super::Step for Flip {
                         ));
                     }
                     Err(unread) => {
+                        cx.job.may_be_late(router);
                         in_doubt = true;
                         failures.push(format!(
                             "{}: {error}; and it cannot be read: {unread}",
@@ -171,11 +175,19 @@ async fn lead_back(cx: &Context, step: &plan::Step) -> Result<(), StepError> {
     });
     let moved_back = cx
         .on_routers(step, |router| async move {
-            if cx.fleet.view(router).await.is_ok_and(|view| view.is_all(old)) {
+            let late = cx.job.is_late(router);
+            if !late && cx.fleet.view(router).await.is_ok_and(|view| view.is_all(old)) {
                 return Ok((StepOutcome::AlreadyDone, Some(format!("routes to {old}"))));
             }
-            let armed = cx.fleet.arm(&cx.job, router, "flip-back", old).await?;
-            armed.commit().await?;
+            // Who has the router's lock knows that no earlier word is on its way any more.
+            let back = async {
+                let armed = cx.fleet.arm(&cx.job, router, "flip-back", old).await?;
+                armed.commit().await
+            };
+            back.await.map_err(|error: StepError| StepError {
+                in_doubt: late || error.in_doubt,
+                ..error
+            })?;
             Ok((StepOutcome::Applied, Some(format!("back to {old}"))))
         })
         .await;
@@ -193,10 +205,8 @@ async fn lead_back(cx: &Context, step: &plan::Step) -> Result<(), StepError> {
             }
         }
     }
-    // A router that was read as all old, and whose lock could not be had, may still hear a late word.
-    let late = moved_back
-        .as_ref()
-        .is_err_and(|error| error.in_doubt || error.unheard);
+    // A router that is read as all old may still obey a late word, where its lock could not be had.
+    let late = moved_back.as_ref().is_err_and(|error| error.in_doubt);
     let why = match &moved_back {
         Ok(_) => String::new(),
         Err(error) if error.end == End::Fenced => return Err(error.clone()),

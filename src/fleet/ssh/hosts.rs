@@ -39,7 +39,7 @@ impl SshFleet {
             .collect();
         let project = self.inventory.project(job.to());
         // What the run that is taken over has started stays up: it is this very release.
-        let adopt = job.plan.origin.is_some();
+        let adopt = job.plan.taken.is_some();
         let script = start(self.on_host(job, &project, host)?, release, adopt);
         let output = self
             .mutate(

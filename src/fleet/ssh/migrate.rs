@@ -59,7 +59,7 @@ impl SshFleet {
         }
         job.progress(step, &host.name, command);
         // A migration belongs to the run that began the work: one that takes over finds its container.
-        let run = job.plan.origin.as_ref().unwrap_or(&job.fence.run);
+        let run = job.plan.taken.as_ref().map_or(&job.fence.run, |taken| &taken.run);
         let script = migrate(
             self.on_host(job, project, host)?,
             &job.plan.release,
