@@ -27,7 +27,7 @@ publish() {
 for tool in flock timeout base64; do
   command -v "$tool" >/dev/null 2>&1 || broken "$tool is not installed on this server"
 done
-mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE"
+mkdir -p "$STATE/runs" 2>/dev/null || broken "cannot create $STATE"
 record=$STATE/runs/$RUN/$STEP
 
 # The lock is held for the whole mutation, so that a newer run's fence waits for older work to end.
@@ -39,6 +39,8 @@ seen=0
 case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esac
 
 if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
+# Only who may change something here gets a folder: a loser has touched nothing.
+admitted() { mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE/runs/$RUN"; }
 # The intent is durable here before its mutation. A cut write ended without a newline: readers skip it.
 keep_lines() {
   [ -n "$LINES" ] || return 0
@@ -61,6 +63,7 @@ case $OP in
       exit 0
     fi
     if [ "$OP" = cas ] && [ "$seen" -ne "$EXPECT" ]; then verdict "raced $seen"; exit 0; fi
+    admitted
     files=$STATE/epoch
     printf '%s\n' "$EPOCH" | write "$STATE/epoch" || broken "cannot write $STATE/epoch"
     if [ -n "$HOLDER" ]; then
@@ -73,6 +76,7 @@ case $OP in
     ;;
   *)
     if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
+    admitted
     keep_lines
     ;;
 esac
