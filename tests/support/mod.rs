@@ -1,7 +1,9 @@
 //! What the lab's tests share: the lab itself, the program under test, and the load.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod kills;
 pub mod load;
+pub mod outside;
 pub mod scene;
 
 use std::collections::HashMap;
@@ -176,11 +178,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(env: &str, args: &[&str]) -> Running {
+        Running::of(&Pointsman::new(env), args)
+    }
+
+    /// With the inventory of this one, and a state directory of its own.
+    pub fn of(pointsman: &Pointsman, args: &[&str]) -> Running {
         let state = tempfile::tempdir().unwrap();
-        let inventory = Path::new(&lab()["INVENTORY_DIR"]).join(format!("{env}.toml"));
         let child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg("-i")
-            .arg(inventory)
+            .arg(&pointsman.inventory)
             .args(args)
             .env("POINTSMAN_STATE_DIR", state.path())
             .current_dir(state.path())
@@ -196,7 +202,7 @@ impl Running {
     }
 
     /// The run's journal on this machine, as far as it is written.
-    fn journal(&self) -> String {
+    pub fn journal(&self) -> String {
         fn find(dir: &Path) -> Option<PathBuf> {
             std::fs::read_dir(dir).ok()?.flatten().find_map(|entry| {
                 let path = entry.path();
@@ -221,9 +227,18 @@ impl Running {
 
     /// Waits until the journal has so many lines; `None` when the run ended first.
     pub fn wait_for_lines(&self, lines: usize) -> Option<String> {
+        self.wait_for(|journal| journal.lines().count() >= lines)
+    }
+
+    /// Waits until a line of the journal has these words; `None` when the run ended first.
+    pub fn wait_for_line(&self, words: &str) -> Option<String> {
+        self.wait_for(|journal| journal.contains(words))
+    }
+
+    fn wait_for(&self, there: impl Fn(&str) -> bool) -> Option<String> {
         loop {
             let journal = self.journal();
-            if journal.lines().count() >= lines {
+            if there(&journal) {
                 return Some(journal);
             }
             if self.child.borrow_mut().as_mut()?.try_wait().unwrap().is_some() {
@@ -233,9 +248,10 @@ impl Running {
         }
     }
 
-    /// `kill -9` as soon as the journal has so many lines; the journal as it was left.
-    pub fn kill_after_lines(&self, lines: usize) -> Option<String> {
+    /// `kill -9` so long after the journal has so many lines; the journal as it was left.
+    pub fn kill_after(&self, lines: usize, late: std::time::Duration) -> Option<String> {
         self.wait_for_lines(lines)?;
+        std::thread::sleep(late); // the instant is what is chosen here
         let mut child = self.child.borrow_mut();
         let child = child.as_mut()?;
         let alive = child.try_wait().unwrap().is_none();
