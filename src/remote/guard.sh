@@ -70,12 +70,18 @@ case $OP in
       printf '%s\n' "$OWNER" | write "$STATE/owner.json" || broken "cannot write $STATE/owner.json"
       printf '%s\n' "$HOLDER" | write "$STATE/holder" || broken "cannot write $STATE/holder"
       files="$files $STATE/owner.json $STATE/holder"
+      : >"$STATE/runs/$RUN/holds" || broken "cannot write $STATE/runs/$RUN/holds"
     fi
     keep_lines
     publish $files || broken "cannot write in $STATE"
     ;;
   *)
     if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
+    # A lock that somebody took away by hand may be anybody's by now on the next server: nothing more is done.
+    if [ -e "$STATE/runs/$RUN/holds" ]; then
+      holder=$(cat "$STATE/holder" 2>/dev/null)
+      if [ "$holder" != "$RUN" ]; then verdict "lost $holder"; exit 0; fi
+    fi
     admitted
     keep_lines
     ;;
