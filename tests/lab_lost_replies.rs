@@ -18,7 +18,7 @@ use support::scene::none_lost;
 use support::{Pointsman, Running, reset, routers};
 
 /// Requests a second over all routers.
-const RATE: u32 = 200;
+const RATE: u32 = 80;
 /// Replies begin to vanish within this after the flip's intent was written.
 const SPREAD: Duration = Duration::from_millis(500);
 /// How long the network stays like that: shorter than any timeout, past the wait for the flip's answer, and past all.
@@ -92,7 +92,7 @@ impl Try {
             .hot()
             .unwrap_or_else(|words| panic!("before {what}: {words}"));
         let new = if old == "blue" { "green" } else { "blue" };
-        let mut shell = Shell::on(self.router);
+        let mut shell = Shell::in_network(self.router);
         let running = Running::start("two-pools", &[self.command]);
         let journal = running
             .wait_for_line("\"kind\":\"intent\",\"step\":\"flip\"")

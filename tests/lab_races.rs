@@ -16,7 +16,7 @@ use support::scene::{changed, none_lost};
 use support::{Pointsman, Running, reset, routers};
 
 /// Requests a second over all routers.
-const RATE: u32 = 100;
+const RATE: u32 = 50;
 /// Every server that pointsman writes on.
 const SERVERS: [&str; 6] = ["lb1", "lb2", "web1", "web2", "web3", "web4"];
 

@@ -20,9 +20,19 @@ pub struct Shell {
 const END: &str = "@@lab:end";
 
 impl Shell {
+    /// In the server.
     pub fn on(host: &str) -> Shell {
+        Shell::by(&["root", host, "sh"])
+    }
+
+    /// In the server's network alone, with this machine's programs: a router has no packet filter of its own.
+    pub fn in_network(host: &str) -> Shell {
+        Shell::by(&["net", host, "sh"])
+    }
+
+    fn by(args: &[&str]) -> Shell {
         let mut child = Command::new(super::root().join("tests/lab/lab"))
-            .args(["root", host, "sh"])
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -30,7 +40,7 @@ impl Shell {
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let stdout = BufReader::new(stdout);
         let mut shell = Shell { child, stdin, stdout };
-        assert_eq!(shell.ask("echo here").trim(), "here", "a shell on {host}");
+        assert_eq!(shell.ask("echo here").trim(), "here", "a shell by {args:?}");
         shell
     }
 
