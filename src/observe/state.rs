@@ -44,6 +44,9 @@ pub struct ServerState {
     /// Its journal, as far as it has come here.
     #[serde(skip)]
     pub journal: Option<String>,
+    /// The step that the holder's heart last named.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// Seconds since the holder was last heard of, by the server's own clock.
     pub owner_age_s: Option<i64>,
     /// The server's clock, seconds since 1970.
@@ -83,6 +86,7 @@ pub fn parse(output: &Output) -> Result<ServerState, String> {
         holder: Some(text("holder").to_owned()).filter(|h| !h.is_empty()),
         owner: serde_json::from_str(text("owner")).ok(),
         journal: output.section("holder-journal").map(str::to_owned),
+        phase: Some(text("heartbeat").to_owned()).filter(|phase| !phase.is_empty()),
         owner_age_s: clock
             .zip(written)
             .map(|(now, then): (i64, i64)| (now - then).max(0)),

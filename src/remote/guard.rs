@@ -197,6 +197,10 @@ impl Session {
                 seen: number(words.next()),
                 ours: fence.epoch,
             }),
+            Some("lost") => Err(RemoteError::LockLost {
+                server,
+                holder: words.next().unwrap_or("nobody").to_owned(),
+            }),
             Some("busy") => Err(RemoteError::Busy {
                 server,
                 waited: LOCK_WAIT,

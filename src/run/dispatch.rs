@@ -149,7 +149,7 @@ impl Run<'_> {
                 error.message
             ));
             finished.hint = Some(format!(
-                "the next run takes it over; at once: pointsman -e {env} lock release {run}"
+                "pointsman -e {env} resume {run} gives it back once the routers can be reached"
             ));
             finished.end = End::Stuck;
             return finished;
