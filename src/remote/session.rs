@@ -21,6 +21,11 @@ const MAX_CHANNELS: usize = 8;
 /// A master on this machine answers at once; one that does not is wedged.
 const CHECK: Duration = Duration::from_secs(5);
 
+/// How long a server that opens no more sessions is waited for: a person's, or one of ours, ends meanwhile.
+const FULL: Duration = Duration::from_secs(8);
+/// Pause after the first refusal; doubles each time.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+
 /// The connection to one server: cheap to clone, connected on first use, and again after it broke.
 #[derive(Debug, Clone)]
 pub struct Session(Arc<Inner>);
@@ -232,24 +237,41 @@ impl Session {
             .acquire_owned()
             .await
             .map_err(|error| refused(error.to_string()))?;
-        let spawned = openssh::Session::to_raw_command(link.clone(), "exec sh -s")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .await;
-        match spawned {
-            Ok(child) => Ok(Channel {
-                child,
-                _permit: permit,
-            }),
-            Err(error) => {
+        let since = tokio::time::Instant::now();
+        let mut pause = FULL_PAUSE;
+        loop {
+            let spawned = openssh::Session::to_raw_command(link.clone(), "exec sh -s")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .await;
+            let said = match spawned {
+                Ok(child) => {
+                    return Ok(Channel {
+                        child,
+                        _permit: permit,
+                    });
+                }
+                Err(error) => with_sources(&error),
+            };
+            // sshd's own words when MaxSessions are open: the connection is well, and so is what runs on it.
+            if !said.contains("open refused by peer") {
                 self.forget(link).await;
-                Err(refused(format!(
-                    "the connection broke before anything was sent: {}",
-                    with_sources(&error)
-                )))
+                return Err(refused(format!(
+                    "the connection broke before anything was sent: {said}"
+                )));
             }
+            if since.elapsed() >= FULL {
+                return Err(RemoteError::Connect {
+                    server: self.name().to_owned(),
+                    problem: format!("sshd there opens no more sessions: refused for {FULL:?} ({said})"),
+                    hint: "raise MaxSessions in its sshd_config (10 is usual), or end what is open"
+                        .to_owned(),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
     }
 }
