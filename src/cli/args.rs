@@ -109,6 +109,9 @@ pub(super) struct Plan {
     /// Plan a deploy that stops at a proven cold pool
     #[arg(long)]
     pub no_flip: bool,
+    /// A variable that the hot release has and this one is meant not to have
+    #[arg(long, value_name = "NAME")]
+    pub drop_env: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +122,9 @@ pub(super) struct Deploy {
     /// Stop at a proven cold pool; `flip` then makes it hot
     #[arg(long)]
     pub no_flip: bool,
+    /// A variable that the hot release has and this one is meant not to have
+    #[arg(long, value_name = "NAME", conflicts_with = "plan")]
+    pub drop_env: Vec<String>,
     /// Execute a plan that `plan -o FILE` kept; refused when the world has changed since
     #[arg(long, value_name = "FILE", conflicts_with = "no_flip")]
     pub plan: Option<Utf8PathBuf>,

@@ -4,7 +4,7 @@ use super::args::Deploy;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::inventory::parse_tag;
-use crate::plan::{Intent, Plan};
+use crate::plan::{Intent, Plan, Wish};
 
 pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
     if let Some(file) = &args.plan {
@@ -21,5 +21,10 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         tag: tag.to_owned(),
         flip: !args.no_flip,
     };
-    super::run::run(app, intent, None, &args.lock).await
+    let wish = Wish {
+        intent,
+        steal: args.lock.steal.clone(),
+        drop_env: args.drop_env.clone(),
+    };
+    super::run::run_wish(app, &wish, None, &args.lock).await
 }

@@ -7,7 +7,7 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::fleet::ssh::SshFleet;
 use crate::inventory::parse_tag;
-use crate::plan::Intent;
+use crate::plan::{Intent, Wish};
 use crate::run;
 use crate::switch::connector_for;
 
@@ -25,7 +25,11 @@ pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
         sessions,
         prober: None,
     };
-    let plan = run::make(&inventory, &fleet, &intent.into(), &app.run, &app.who)
+    let wish = Wish {
+        drop_env: args.drop_env.clone(),
+        ..Wish::from(intent)
+    };
+    let plan = run::make(&inventory, &fleet, &wish, &app.run, &app.who)
         .await
         .map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))?;
     if let Some(file) = &args.output {

@@ -30,13 +30,23 @@ pub(super) async fn run(
     kept: Option<Plan>,
     lock: &LockArgs,
 ) -> Result<Outcome, Outcome> {
-    let (inventory, sessions) = app.open()?;
-    let work = Work::new(app, inventory, sessions, &intent);
     let wish = Wish {
-        intent,
         steal: lock.steal.clone(),
+        ..Wish::from(intent)
     };
-    work.finish(&wish, kept, lock.wait).await
+    run_wish(app, &wish, kept, lock).await
+}
+
+/// The same, for a wish that has leave for more than a lock.
+pub(super) async fn run_wish(
+    app: &App,
+    wish: &Wish,
+    kept: Option<Plan>,
+    lock: &LockArgs,
+) -> Result<Outcome, Outcome> {
+    let (inventory, sessions) = app.open()?;
+    let work = Work::new(app, inventory, sessions, &wish.intent);
+    work.finish(wish, kept, lock.wait).await
 }
 
 /// `resume` and `abort`: the run that is unfinished is found, and must be silent unless it was named.

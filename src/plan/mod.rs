@@ -4,10 +4,12 @@
 mod deploy;
 mod flip;
 mod lock;
+mod lost;
 mod prune;
 mod refuse;
 mod show;
 mod takeover;
+mod warn;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,11 +33,17 @@ pub struct Wish {
     pub intent: Intent,
     /// A run whose lock may be taken over.
     pub steal: Option<String>,
+    /// Variables of the env file that are meant to go.
+    pub drop_env: Vec<String>,
 }
 
 impl From<Intent> for Wish {
     fn from(intent: Intent) -> Wish {
-        Wish { intent, steal: None }
+        Wish {
+            intent,
+            steal: None,
+            drop_env: Vec::new(),
+        }
     }
 }
 
@@ -222,6 +230,9 @@ pub struct Plan {
     /// Runs whose lock is taken over.
     #[serde(default)]
     pub steal: Vec<String>,
+    /// What should be known before it is executed, though it stops nothing.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -261,6 +272,7 @@ impl Plan {
             undoes: false,
             reclaims: seen.claimed(to).is_some(),
             steal: Vec::new(),
+            warnings: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -286,7 +298,9 @@ pub fn plan(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Pl
         Intent::Resume { run } => takeover::plan(intent, run, false, inventory, seen),
         Intent::Abort { run } => takeover::plan(intent, run, true, inventory, seen),
     }?;
+    lost::refuse_lost(wish, inventory, &plan)?;
     plan.steal = steal;
+    plan.warnings = warn::warnings(inventory, seen, &plan);
     Ok(plan)
 }
 
