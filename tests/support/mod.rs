@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod load;
+pub mod sampler;
 pub mod scene;
 
 use std::collections::HashMap;
@@ -95,17 +96,28 @@ impl Pointsman {
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg("-i")
             .arg(&self.inventory)
             .args(args)
             .env("POINTSMAN_STATE_DIR", self.state.path())
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         Ran {
             args: args.join(" "),
             output,
         }
+    }
+
+    /// Where it keeps its state on this machine.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Runs it and asserts its exit code.
