@@ -188,13 +188,26 @@ pub struct Running {
 
 impl Running {
     pub fn start(env: &str, args: &[&str]) -> Running {
+        Running::with(
+            &Path::new(&lab()["INVENTORY_DIR"]).join(format!("{env}.toml")),
+            args,
+        )
+    }
+
+    /// With the inventory of this one.
+    pub fn of(pointsman: &Pointsman, args: &[&str]) -> Running {
+        Running::with(&pointsman.inventory, args)
+    }
+
+    fn with(inventory: &Path, args: &[&str]) -> Running {
         let state = tempfile::tempdir().unwrap();
-        let inventory = Path::new(&lab()["INVENTORY_DIR"]).join(format!("{env}.toml"));
         let child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg("-i")
             .arg(inventory)
             .args(args)
             .env("POINTSMAN_STATE_DIR", state.path())
+            // So that its connections can be told from those of other runs.
+            .env("TMPDIR", state.path())
             .current_dir(state.path())
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())
@@ -229,6 +242,33 @@ impl Running {
         let first = journal.lines().next().unwrap();
         let line: serde_json::Value = serde_json::from_str(first).unwrap();
         line["run"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the intent of this step is written.
+    pub fn wait_for_step(&self, step: &str) {
+        let words = format!("\"kind\":\"intent\",\"step\":\"{step}\"");
+        let mut lines = 1;
+        loop {
+            let Some(journal) = self.wait_for_lines(lines) else {
+                panic!("the run ended before it began to {step}: {:?}", self.wait());
+            };
+            if journal.contains(&words) {
+                return;
+            }
+            lines = journal.lines().count() + 1;
+        }
+    }
+
+    /// The `ssh` that holds its connection to this address.
+    pub fn master(&self, address: &str) -> u32 {
+        let ours = self.state.path().to_string_lossy().into_owned();
+        let found = std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+            let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+            let is =
+                line.starts_with("ssh\0") && line.contains(&ours) && line.contains(&format!("\0{address}\0"));
+            is.then(|| entry.file_name().to_str()?.parse().ok())?
+        });
+        found.unwrap()
     }
 
     /// Waits until the journal has so many lines; `None` when the run ended first.

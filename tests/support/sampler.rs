@@ -1,7 +1,7 @@
 //! What stands in the command lines of every process of this machine, and so of every host of the lab, whose processes
 //! are this machine's as well; looked at without a pause, because a command may live for milliseconds.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -32,8 +32,9 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let (into, until) = (seen.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
+            let mut looks = HashMap::new();
             while !until.load(Ordering::Relaxed) {
-                look(&needles, &into);
+                look(&needles, &mut looks, &into);
                 // Other work of the machine must go on beside this; what lives shorter is not seen.
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
@@ -60,8 +61,15 @@ impl Drop for Sampler {
     }
 }
 
-fn look(needles: &[String], into: &Mutex<Seen>) {
+/// How often a process that is new is looked at: a shell becomes another program soon, or never.
+const NEW: u32 = 20;
+/// Each so many looks all are looked at again, whenever they began.
+const ALL: u64 = 100;
+
+fn look(needles: &[String], looks: &mut HashMap<u32, u32>, into: &Mutex<Seen>) {
+    let all = into.lock().unwrap().samples.is_multiple_of(ALL);
     let mut lines = Vec::new();
+    let mut alive = HashMap::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry
             .file_name()
@@ -70,13 +78,17 @@ fn look(needles: &[String], into: &Mutex<Seen>) {
         else {
             continue;
         };
+        let looked = looks.get(&pid).copied().unwrap_or_default();
+        alive.insert(pid, looked + 1);
         // A process that has ended meanwhile has none.
-        if let Ok(line) = std::fs::read(entry.path().join("cmdline"))
+        if (all || looked < NEW)
+            && let Ok(line) = std::fs::read(entry.path().join("cmdline"))
             && !line.is_empty()
         {
             lines.push((pid, line));
         }
     }
+    *looks = alive;
     let mut seen = into.lock().unwrap();
     seen.samples += 1;
     for (pid, line) in lines {
