@@ -236,23 +236,25 @@ fn a_connection_that_is_cut_in_the_middle_of_a_command(pointsman: &Pointsman) {
 /// before it. The name of the jump host is said, and the same bound holds: without the options that the generated
 /// ssh_config has for the jump's own `ssh` this waits for as long as TCP does (seen by hand).
 fn a_jump_host_that_dies() {
-    let jump = format!(
-        "[ssh]\njump = \"deploy@{}\"\nconnect_timeout = \"2s\"\n",
-        lab()["VPS"]
-    );
-    let behind = changed("jump", &[("common.toml", "[ssh]\n", &jump)]);
+    let behind = |name: &str, timeout: &str| {
+        let jump = format!(
+            "[ssh]\njump = \"deploy@{}\"\nconnect_timeout = \"{timeout}\"\n",
+            lab()["VPS"]
+        );
+        changed(name, &[("common.toml", "[ssh]\n", &jump)])
+    };
     let before = epoch();
     let through = log_count("vps", "Accepted publickey");
     let on = Fault::on("blackhole", "vps");
     let began = Instant::now();
-    let ran = behind.expect(&["plan", "v2"], 20);
+    let ran = behind("jump-short", "2s").expect(&["plan", "v2"], 20);
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     ran.says(&["lb1", "lb2", "through the jump host", &lab()["VPS"]]);
     assert!(hits("blackhole", "vps") > 0, "the fault fired");
     drop(on);
     assert_eq!(before, epoch());
 
-    let run = Running::of(&behind, &["deploy", "v2", "--no-flip"]);
+    let run = Running::of(&behind("jump", "10s"), &["deploy", "v2", "--no-flip"]);
     run.wait_for_step("stage");
     let on = Fault::on("blackhole", "vps");
     until("packets that were dropped", SOON, || hits("blackhole", "vps") > 8);
@@ -262,7 +264,12 @@ fn a_jump_host_that_dies() {
         log_count("vps", "Accepted publickey") > through,
         "all went through it"
     );
-    assert_eq!(code, 0, "{text}");
+    // What had reached a host is read, and the run goes on; what may never have reached one is in doubt, and undone.
+    assert!([0, 10].contains(&code), "{text}");
+    let words = if code == 0 { "v2" } else { "blue: no release" };
+    Pointsman::new("two-pools")
+        .expect(&["status"], 0)
+        .says(&["green is hot", "lock: free", words]);
 }
 
 /// Row 16: the lock is the environment's, whatever list of hosts a run has.
