@@ -36,6 +36,10 @@ pub struct App {
     #[serde(deserialize_with = "quantity::duration")]
     #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "10m"))]
     pub pull_timeout: Duration,
+    /// Longest that a pull may go on without a byte arriving; then it is ended and tried again, in whole seconds.
+    #[serde(deserialize_with = "quantity::duration")]
+    #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "60s"))]
+    pub pull_stall: Duration,
     /// Longest that starting a pool's containers and its checks may take on a host.
     #[serde(deserialize_with = "quantity::duration")]
     #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "2m"))]

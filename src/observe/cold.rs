@@ -7,7 +7,7 @@ use futures::future::{join, join_all};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Read;
+use super::{Read, clock};
 use crate::compose::registry::{Client, Reference, RegistryError, Resolved};
 use crate::compose::release::sha256_hex;
 use crate::compose::{
@@ -44,8 +44,9 @@ pub struct ColdHost {
     pub engine: Option<(String, String)>,
     /// Its Compose.
     pub compose: Option<Compose>,
-    /// Clock, seconds since 1970.
-    pub clock: Option<i64>,
+    /// Seconds by which its clock is ahead of ours, as far as that is sure.
+    #[serde(default)]
+    pub skew_s: Option<i64>,
     /// Free bytes on the engine's root.
     pub docker_free: u64,
     /// Images by service, as its Compose fills them in.
@@ -262,13 +263,16 @@ async fn look_at(
     draft: &Draft,
 ) -> Result<ColdHost, String> {
     let (asked, kept) = (facts::facts(project), releases::releases(project));
+    let before = Timestamp::now();
     let (asked, kept) = join(session.read(&asked, LOOK), session.read(&kept, LOOK)).await;
     let asked = asked.map_err(|error| error.to_string())?;
     let kept = releases::parse_releases(&kept.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
     let found = HostFacts::read(&asked, project, &[]).map_err(|error| error.to_string())?;
     let mut cold = ColdHost {
         compose: found.compose.clone(),
-        clock: found.clock,
+        skew_s: found
+            .clock
+            .map(|(first, last)| clock::skew(before, first, last, Timestamp::now())),
         docker_free: found.docker_space.as_ref().map_or(0, |space| space.bytes),
         releases: kept
             .into_iter()

@@ -51,6 +51,9 @@ pub struct ServerState {
     pub owner_age_s: Option<i64>,
     /// The server's clock, seconds since 1970.
     pub clock: Option<i64>,
+    /// Seconds by which its clock is ahead of ours, as far as that is sure.
+    #[serde(default)]
+    pub skew_s: Option<i64>,
     /// Pools that a run is changing (on routers).
     pub claims: BTreeMap<Pool, PoolClaim>,
     /// The release that each pool was last proven with (on routers); none while it is changed.

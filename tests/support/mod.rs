@@ -5,6 +5,7 @@ pub mod kills;
 pub mod load;
 pub mod outside;
 pub mod running;
+pub mod sampler;
 pub mod scene;
 
 use std::collections::HashMap;
@@ -105,15 +106,21 @@ impl Pointsman {
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
-        self.run_in(self.state.path(), args)
+        self.run_in(self.state.path(), args, &[])
     }
 
-    fn run_in(&self, state: &Path, args: &[&str]) -> Ran {
+    /// The same, with these variables in its environment.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+        self.run_in(self.state.path(), args, variables)
+    }
+
+    fn run_in(&self, state: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg("-i")
             .arg(&self.inventory)
             .args(args)
             .env("POINTSMAN_STATE_DIR", state)
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         Ran {
@@ -124,9 +131,14 @@ impl Pointsman {
 
     /// As [`Pointsman::expect`], with its state in this folder.
     pub fn expect_in(&self, state: &str, args: &[&str], code: i32) -> Ran {
-        let ran = self.run_in(Path::new(state), args);
+        let ran = self.run_in(Path::new(state), args, &[]);
         assert_eq!(ran.code(), code, "pointsman {}\n{}", ran.args, ran.text());
         ran
+    }
+
+    /// Where it keeps its state on this machine.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Runs it and asserts its exit code.

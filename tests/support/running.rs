@@ -112,6 +112,25 @@ impl Running {
         line["run"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until the intent of this step is written.
+    pub fn wait_for_step(&self, step: &str) {
+        let words = format!("\"kind\":\"intent\",\"step\":\"{step}\"");
+        let found = self.wait_for_line(&words);
+        assert!(found.is_some(), "the run ended before it began to {step}");
+    }
+
+    /// The `ssh` that holds its connection to this address.
+    pub fn master(&self, address: &str) -> u32 {
+        let ours = self.state.path().to_string_lossy().into_owned();
+        let found = std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+            let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+            let is =
+                line.starts_with("ssh\0") && line.contains(&ours) && line.contains(&format!("\0{address}\0"));
+            is.then(|| entry.file_name().to_str()?.parse().ok())?
+        });
+        found.unwrap()
+    }
+
     /// Waits until the journal has so many lines; `None` when the run ended first.
     pub fn wait_for_lines(&self, lines: usize) -> Option<String> {
         self.wait_for(|journal| journal.lines().count() >= lines)

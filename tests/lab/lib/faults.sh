@@ -12,6 +12,9 @@ sshd-frozen|ssh|sshd and its sessions are stopped (SIGSTOP): connects succeed, n
 sshd-down|ssh|no sshd: connects are refused; sessions that are open live on
 host-key|ssh|sshd shows another host key
 auth-refused|ssh|sshd accepts the key no more
+sshd-full|ssh|sshd takes one connection that has not logged in yet, and drops all others
+sshd-one-session|ssh|sshd opens one session a connection
+clock-skew|ssh|`date` is off by a while, for what an SSH session sees (LAB_SKEW=300 seconds)
 slow-link|any|256 kbit/s in both directions (LAB_RATE=256kbit)
 paused|any|the whole machine is paused (docker pause)
 killed|any|the whole machine is killed; off starts it again, as after a reboot
@@ -160,6 +163,29 @@ fault_host_key() {
 fault_auth_refused() {
   if [[ $2 == on ]]; then inside "$1" rm -f /etc/ssh/authorized/deploy; else
     inside "$1" install -m 644 /lab/identity/authorized_keys /etc/ssh/authorized/deploy; fi
+}
+# sshd with one option more, that its log may tell of.
+sshd_option() {
+  local h=$1 want=$2 option=$3
+  if [[ $want == on ]]; then
+    inside "$h" sh -c 'cd /etc/ssh && cp -p sshd_config .sshd_config.kept && printf "%s\nLogLevel VERBOSE\n" "$1" >>sshd_config' sh "$option"
+  else
+    inside "$h" sh -c 'cd /etc/ssh && mv .sshd_config.kept sshd_config'
+  fi
+  inside "$h" sv -w 10 restart sshd >/dev/null
+  wait_for 10 "sshd of $h" banner "$(addr "$h")"
+}
+fault_sshd_full() { sshd_option "$1" "$2" 'MaxStartups 1:100:1'; }
+fault_sshd_one_session() { sshd_option "$1" "$2" 'MaxSessions 1'; }
+# The kernel of a container is the machine's, so its clock cannot be set; each use is counted in /run/lab-skew.
+fault_clock_skew() {
+  if [[ $2 == on ]]; then
+    inside "$1" sh -c ': >/run/lab-skew && chmod 666 /run/lab-skew
+      printf "%s\n" "#!/bin/sh" "echo \$PPID >>/run/lab-skew" "exec /usr/bin/date -d \"$1 seconds\" \"\$@\"" >/usr/local/bin/date
+      chmod 755 /usr/local/bin/date' sh "${LAB_SKEW:-300}"
+  else
+    inside "$1" rm -f /usr/local/bin/date /run/lab-skew
+  fi
 }
 fault_slow_link() {
   local peer rate=${LAB_RATE:-256kbit}
