@@ -47,7 +47,7 @@ const DEPLOY: usize = 27;
 const FLIP_GAP: u64 = 150;
 const DEPLOY_GAP: u64 = 1500;
 /// One in so many is ended without its name, which takes 15 s of silence more.
-const UNNAMED: usize = 16;
+const UNNAMED: usize = 15;
 
 /// Every point of a flip and of a rollback: they need nothing but the routers, so each ends within 10 s. In the long
 /// run each point is met by each command and each end, on the line and between two lines.
@@ -113,7 +113,7 @@ fn deploys_killed_at_every_point() {
             kills.push(Kill {
                 command: vec![
                     "deploy".to_owned(),
-                    if kills.len() % 2 == 0 { "v2" } else { "v3" }.to_owned(),
+                    if kills.len().is_multiple_of(2) { "v2" } else { "v3" }.to_owned(),
                 ],
                 lines,
                 late: Duration::from_millis(late),
