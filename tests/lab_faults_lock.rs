@@ -239,10 +239,12 @@ fn words_that_come_late(pointsman: &Pointsman, outside: &Outside) {
     let before = outside.ask("web3", "docker ps -q --no-trunc | sort");
     outside.ask("web3", GO_ON);
     until("the late session's end", SOON, || {
-        outside.ask(
-            "web3",
-            "for p in $(cat /run/lab-late); do kill -0 $p 2>/dev/null && echo alive; done; :",
-        ) == ""
+        outside
+            .ask(
+                "web3",
+                "for p in $(cat /run/lab-late); do kill -0 $p 2>/dev/null && echo alive; done; :",
+            )
+            .is_empty()
     });
     assert_eq!(before, outside.ask("web3", "docker ps -q --no-trunc | sort"));
     assert_eq!(outside.hot().as_deref(), Ok("green"));
