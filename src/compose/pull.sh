@@ -1,5 +1,5 @@
-# Ends a pull by which nothing arrives for STALL seconds. On a terminal docker writes a line for every piece that
-# arrives, so its output grows for as long as something does.
+# Ends a pull by which nothing arrives for STALL seconds. On a terminal docker writes a line for every piece of a layer
+# that arrives (a hundredth of it, 512 KiB at most), so its output grows for as long as something does.
 pull_watch() {
   trap - EXIT HUP INT TERM
   pm_before=

@@ -14,10 +14,13 @@ use crate::plan::Step;
 use crate::remote::Script;
 use crate::report::StepOutcome;
 
-/// Pulls in all where a registry is away, busy or stalls; docker itself tries each layer five times.
-const PULL_TRIES: u32 = 3;
-/// Pause after the first of them; grows, with jitter, so that a pool's hosts do not come back in step.
-const PULL_PAUSE: Duration = Duration::from_secs(2);
+/// Pulls in all where a registry is away, busy or stalls; docker itself tries each layer five times. With the pauses
+/// some 20 s: a registry that is restarted is back by then.
+const PULL_TRIES: u32 = 4;
+/// Pause after the first of them; doubles, with jitter, so that a pool's hosts do not come back in step.
+const PULL_PAUSE: Duration = Duration::from_secs(3);
+/// The longest pause.
+const PULL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// The same for a registry that asks to wait: docker does not tell for how long, and limits count by the minute.
 const THROTTLED_PAUSE: Duration = Duration::from_secs(20);
 
@@ -94,9 +97,10 @@ impl SshFleet {
                 PullFailure::Throttled => THROTTLED_PAUSE,
                 _ => PULL_PAUSE,
             };
+            let pause = (pause * (1 << (tries - 1))).min(PULL_PAUSE_MAX);
             let mut stop = job.stop.clone();
             tokio::select! {
-                () = tokio::time::sleep(pause.mul_f64(f64::from(tries) * rand::random_range(0.5..1.5))) => {}
+                () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.75..1.25))) => {}
                 Ok(_) = stop.wait_for(|stop| *stop) => {}
             }
             tries += 1;

@@ -25,6 +25,8 @@ docker-denied|app|deploy may not use the engine
 no-compose|app|there is no Compose, of either generation
 disk-full|app|no byte is free in /var/lib/docker (the first time on a host restarts its containers)
 port-taken|app|a stranger listens on the web port (LAB_PORT; default 80, on vps 8082)
+registry-refused|app|what the host sends to the registry is answered with a TCP reset
+registry-silent|app|what the host sends to the registry vanishes
 pool-down|app|every container on the host is killed
 app-paused|app|every container on the host is paused: connects succeed, nothing answers
 haproxy-down|router|no HAProxy: port 80 is refused
@@ -300,6 +302,10 @@ fault_port_taken() {
     inside "$1" pkill -x lab-refuse || :
   fi
 }
+fault_registry_refused() {
+  rule "$1" "$2" registry-refused filter OUTPUT -p tcp -d "$(addr registry)" --dport 5000 -j REJECT --reject-with tcp-reset
+}
+fault_registry_silent() { rule "$1" "$2" registry-silent filter OUTPUT -p tcp -d "$(addr registry)" --dport 5000 -j DROP; }
 fault_pool_down() {
   local ids note=$STATE/faults/.pool-down.$1
   if [[ $2 == on ]]; then
