@@ -157,7 +157,7 @@ fn a_compose_that_is_killed_while_it_starts(pointsman: &Pointsman) {
     for (first, second) in &instants[..if long { 3 } else { 1 }] {
         for (host, after) in [("web1", first), ("web2", second)] {
             let killer = format!(
-                "rm -f /run/lab-killed; (end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do \
+                "rm -f /run/lab-killed; (end=$(($(date +%s) + 240)); while [ $(date +%s) -lt $end ]; do \
                    for p in $(pgrep docker-compose); do \
                      if tr '\\0' ' ' </proc/$p/cmdline | grep -q 'up -d'; then \
                        sleep {after}; kill -KILL $p && touch /run/lab-killed; exit; fi; done; sleep 0.02; done) \

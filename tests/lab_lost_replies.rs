@@ -13,14 +13,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use support::load::Load;
-use support::outside::{Outside, Shell};
-use support::scene::none_lost;
+use support::outside::{Outside, STATE, Shell};
+use support::scene::{SOON, none_lost};
 use support::{Pointsman, Running, reset, routers};
 
 /// Requests a second over all routers.
 const RATE: u32 = 80;
-/// Replies begin to vanish within this after the flip's intent was written.
+/// Replies begin to vanish within this after the flip's intent was written: mostly while routers prepare.
 const SPREAD: Duration = Duration::from_millis(500);
+/// And within this after a router stands ready and waits for the word: about the word and its answer.
+const WORD: Duration = Duration::from_millis(60);
 /// How long the network stays like that: shorter than any timeout, past the wait for the flip's answer, and past all.
 const HEALS: [Duration; 3] = [
     Duration::from_secs(1),
@@ -46,13 +48,14 @@ fn replies_lost_at_the_flip() {
     for router in ["lb1", "lb2"] {
         for step in 0..delays {
             number += 1;
+            let ready = number % 3 != 0;
             let one = Try {
                 router,
-                delay: SPREAD * step / delays,
-                // Most of them short, so that many fit into the time.
-                heal: HEALS[[0, 1, 0, 2, 0, 1][number % 6]],
+                ready,
+                delay: if ready { WORD } else { SPREAD } * step / delays,
+                heal: HEALS[number / 2 % 3],
                 command: ["rollback", "flip"][number % 2],
-                end: ["resume", "abort"][number / 2 % 2],
+                end: ["resume", "abort"][number / 3 % 2],
             };
             let (code, dropped, unfinished) = one.go(&outside);
             *verdicts.entry(code).or_default() += 1;
@@ -72,6 +75,8 @@ fn replies_lost_at_the_flip() {
 /// One flip, one router whose replies vanish.
 struct Try {
     router: &'static str,
+    /// Whether its guard must stand ready first.
+    ready: bool,
     delay: Duration,
     heal: Duration,
     command: &'static str,
@@ -82,10 +87,15 @@ impl Try {
     /// Exit code, dropped packets, and whether the run was unfinished.
     fn go(&self, outside: &Outside) -> (i32, u64, bool) {
         let what = format!(
-            "{}, replies of {} vanish {} ms after the intent for {:?}",
+            "{}, replies of {} vanish {} ms after {} for {:?}",
             self.command,
             self.router,
             self.delay.as_millis(),
+            if self.ready {
+                "it stands ready"
+            } else {
+                "the intent"
+            },
             self.heal
         );
         let old = outside
@@ -98,6 +108,14 @@ impl Try {
             .wait_for_line("\"kind\":\"intent\",\"step\":\"flip\"")
             .expect("it came to the flip");
         let run = running.run(&journal);
+        if self.ready {
+            let stage = format!("cat {STATE}/runs/{run}/flip.stage 2>/dev/null");
+            let end = Instant::now() + SOON;
+            // Each look takes about a millisecond of its own.
+            while ["", "preparing"].contains(&&*outside.ask(self.router, &stage)) {
+                assert!(Instant::now() < end, "{what}: it never stood ready");
+            }
+        }
         std::thread::sleep(self.delay); // the instant is what is chosen here
         shell.ask(&format!("iptables -w -I {RULE}"));
         let heal = self.heal;
