@@ -166,7 +166,7 @@ fn deploys_that_leave_no_way_back(pointsman: &Pointsman) {
     let dead = ["web1", "web2"].map(|host| Fault::on("pool-down", host));
     support::scene::wait_seen(["web1", "web2"], &["lb1", "lb2"], false);
     plan().says(&[
-        "warning: no rollback after this: blue would be the standby, and lb1: sees 0 of 2 servers of blue up",
+        "warning: no rollback after this: blue would be the standby, and lb1 sees 0 of 2 servers of blue up",
     ]);
     drop(dead);
 }

@@ -109,7 +109,8 @@ fn a_pull_that_is_killed_and_one_that_stalls() {
             .count()
             > 0
     };
-    let there = || root("web2", "docker images").contains("v-big");
+    let planned = digests(&pointsman, "v-big");
+    let there = || root("web2", "docker images --digests").contains(&planned);
     let slow = Fault::on("slow-link", "web1");
     let run = Running::of(&pointsman, &["-v", "deploy", "v-big", "--no-flip"]);
     until("a pull", LONG, pulling);

@@ -24,7 +24,10 @@ fn back_after(inventory: &Inventory, seen: &Observation, plan: &Plan) -> Option<
     let why = match (seen.proven(from), seen.claimed(from)) {
         (_, Some(run)) => format!("run {run} was changing it"),
         (None, None) => "no proven release of it is on record".to_owned(),
-        (Some(_), None) => routers_see(inventory, seen, from).err()?.to_string(),
+        (Some(_), None) => routers_see(inventory, seen, from)
+            .err()?
+            .to_string()
+            .replace('\n', "; "),
     };
     Some(format!(
         "no rollback after this: {from} would be the standby, and {why}"
