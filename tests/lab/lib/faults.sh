@@ -333,7 +333,8 @@ fault_haproxy_hang() {
 fault_no_map() {
   if [[ $2 == on ]]; then
     inside "$1" sh -euc 'cd /etc/haproxy && mv pointsman .pointsman.kept
-      sed -i -e "/txn\./d" -e "s/use_backend .*/default_backend shop_blue/" haproxy.cfg'
+      sed -i -e "/txn\./d" -e "s/use_backend .*/default_backend shop_blue/" \
+        -e "/set-var(check/d" -e "s|uri-lf [^ ]*|uri /up|" -e "/server-state/d" haproxy.cfg'
   else
     inside "$1" sh -euc 'cd /etc/haproxy && if [ -d .pointsman.kept ]; then rm -rf pointsman && mv .pointsman.kept pointsman; fi
       /etc/lab-start.d/router'
