@@ -31,11 +31,12 @@ frontend apps
     http-request deny deny_status 400
 backend shop_blue
 @CHECKS@
-    server web1 unix@@DIR@/app.sock check inter 100ms fall 1 rise 1
-    server web2 unix@@DIR@/app.sock check inter 100ms fall 1 rise 1
+@STATES@
+    server web1 unix@@DIR@/app.sock check inter @INTER@ fall 1 rise 1
+    server web2 unix@@DIR@/app.sock check inter @INTER@ fall 1 rise 1
 backend shop_green
 @CHECKS@
-    server web1 unix@@DIR@/app.sock check inter 100ms fall 1 rise 1
+    server web1 unix@@DIR@/app.sock check inter @INTER@ fall 1 rise 1
 ";
 
 /// As `switch config` prints them.
@@ -53,10 +54,21 @@ const LOOKS_NOWHERE: &str = "\
     http-check send meth GET uri /up
     http-check expect status 200";
 
+/// As they start up until their first check, and as `switch config` has them start.
+const STATES: &str = "\
+    load-server-state-from-file local
+    server-state-file-name @DIR@/map/shop_blue.state";
+
 fn start(checks: &str) -> Router {
+    start_with(checks, "100ms", "")
+}
+
+fn start_with(checks: &str, inter: &str, states: &str) -> Router {
     Router::launch(BEFORE, |at, port| {
         CHECKED
             .replace("@CHECKS@", checks)
+            .replace("@INTER@", inter)
+            .replace("@STATES@", states)
             .replace("@DIR@", at)
             .replace("@PORT@", &port.to_string())
     })
@@ -106,6 +118,26 @@ fn who_is_left_out_is_down_until_it_is_put_in_again() {
     leave_out(&router, &[]);
     router.wait("both servers again", || up(&router) == ["web1", "web2"]);
     assert_eq!(router.map(), BEFORE);
+}
+
+/// HAProxy starts with every server up, and this one is as well as it was.
+#[test]
+fn who_is_left_out_is_down_when_a_reload_starts() {
+    for (states, expected) in [(STATES, vec!["web1"]), ("", vec!["web1", "web2"])] {
+        // Nothing is found by a check while this runs.
+        let router = start_with(LOOKS, "1h", states);
+        leave_out(&router, &["web2"]);
+        router.reload();
+        assert_eq!(
+            up(&router),
+            expected,
+            "the second is the control: {}",
+            router.log()
+        );
+        leave_out(&router, &[]);
+        router.reload();
+        assert_eq!(up(&router), ["web1", "web2"], "{}", router.log());
+    }
 }
 
 /// A pool whose only server is left out serves nobody: the fault that the planner keeps from happening.

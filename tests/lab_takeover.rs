@@ -9,111 +9,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use support::kills::{Kill, campaign};
 use support::load::Load;
+use support::outside::{Dice, Outside};
 use support::{Pointsman, Running, lab, lost, reset, routers};
 
 /// Requests a second over all routers.
 const RATE: u32 = 300;
-
-/// One kill: what runs, after how many journal lines it is killed, and what ends it.
-struct Kill {
-    command: Vec<String>,
-    lines: usize,
-    end: &'static str,
-}
-
-/// What is hot by the routers' own word, and whether the lock is free.
-fn state() -> (String, bool) {
-    let fresh = Pointsman::new("two-pools");
-    let text = fresh.expect(&["status"], 0).stdout();
-    let hot = text
-        .lines()
-        .next()
-        .unwrap()
-        .split(' ')
-        .rev()
-        .nth(2)
-        .unwrap()
-        .to_owned();
-    (hot, text.contains("lock: free"))
-}
-
-fn other(pool: &str) -> String {
-    if pool == "blue" { "green" } else { "blue" }.to_owned()
-}
-
-/// Kills a run and ends it from elsewhere; says how long the end took, and whether the run had been killed at all.
-fn kill(kill: &Kill) -> Option<Duration> {
-    let (hot, _) = state();
-    let args: Vec<&str> = kill.command.iter().map(String::as_str).collect();
-    let running = Running::start("two-pools", &args);
-    let what = format!(
-        "{} killed after {} lines, then {}",
-        kill.command.join(" "),
-        kill.lines,
-        kill.end
-    );
-    let Some(journal) = running.kill_after_lines(kill.lines) else {
-        println!("{what}: it had ended before");
-        return None;
-    };
-    let settled = journal.contains("point_of_no_return");
-    let flips = !args.contains(&"--no-flip");
-    let fresh = Pointsman::new("two-pools");
-    let since = Instant::now();
-    let ran = fresh.run(&[kill.end, &running.run(&journal)]);
-    let mut took = since.elapsed();
-    if kill.end == "abort" && ran.code() == 50 {
-        assert!(
-            ran.text().contains("point of no return"),
-            "{what}: {}",
-            ran.text()
-        );
-        let since = Instant::now();
-        fresh.expect(&["resume", &running.run(&journal)], 0);
-        took = since.elapsed();
-    } else {
-        assert_eq!(ran.code(), 0, "{what}:\n{}\n{journal}", ran.text());
-    }
-    let (now, free) = state();
-    assert!(free, "{what}: the lock is still held");
-    // A run that had not taken the lock yet is not there: nothing was changed, and nothing is to be finished.
-    let unfinished = !ran.text().contains("nothing to do");
-    // What had settled cannot be undone; it may have settled in the instant before the kill.
-    match (kill.end, unfinished && flips) {
-        ("resume", true) => assert_eq!(now, other(&hot), "{what}:\n{}", ran.text()),
-        ("abort", true) if !settled && ran.code() == 0 => assert_eq!(now, hot, "{what}:\n{}", ran.text()),
-        _ => {}
-    }
-    println!("{what}: {} ms", took.as_millis());
-    Some(took)
-}
-
-fn campaign(name: &str, kills: Vec<Kill>) {
-    let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
-    let mut slowest = BTreeMap::<&str, Duration>::new();
-    let mut count = 0;
-    for one in &kills {
-        if let Some(took) = kill(one) {
-            count += 1;
-            let slow = slowest.entry(one.end).or_default();
-            *slow = (*slow).max(took);
-        }
-    }
-    let shots = load.stop();
-    let gone = lost(&shots);
-    println!(
-        "{name}: {count} kills of {} tries, {} requests, {} lost, slowest {slowest:?}",
-        kills.len(),
-        shots.len(),
-        gone.len()
-    );
-    assert!(gone.is_empty(), "{:?}", &gone[..gone.len().min(10)]);
-    assert!(count * 2 >= kills.len(), "too few of the kills met a living run");
-}
 
 fn long() -> bool {
     lab();
@@ -128,60 +32,97 @@ fn ready(tags: &[&str]) {
     }
 }
 
-/// Every point of a flip and of a rollback: they need nothing but the routers, so each ends within 10 s.
+/// Where kills fall between two lines is drawn; `POINTSMAN_SEED` plays the same again.
+fn dice() -> Dice {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    let seed = std::env::var("POINTSMAN_SEED").map_or(now, |seed| seed.parse().unwrap());
+    println!("POINTSMAN_SEED={seed}");
+    Dice::new(seed)
+}
+
+/// Lines of the journal of a flip, and of a deploy.
+const FLIP: usize = 11;
+const DEPLOY: usize = 27;
+/// Long enough to reach past the pause between most two lines of a flip, and of a deploy.
+const FLIP_GAP: u64 = 150;
+const DEPLOY_GAP: u64 = 1500;
+/// One in so many is ended without its name, which takes 15 s of silence more.
+const UNNAMED: usize = 15;
+
+/// Every point of a flip and of a rollback: they need nothing but the routers, so each ends within 10 s. In the long
+/// run each point is met by each command and each end, on the line and between two lines.
 #[test]
 fn flips_and_rollbacks_killed_at_every_point() {
     ready(&["v1", "v2"]);
-    let rounds = if long() { 8 } else { 1 };
-    let mut kills = Vec::new();
-    for _ in 0..rounds {
-        for lines in 1..=9 {
-            let both = [("rollback", "resume"), ("flip", "abort")];
-            // In the short run each point is met once, by one of the two.
-            for (command, end) in both
-                .into_iter()
-                .skip(if long() { 0 } else { lines % 2 })
-                .take(if long() { 2 } else { 1 })
-            {
-                kills.push(Kill {
-                    command: vec![command.to_owned()],
-                    lines,
-                    end,
-                });
+    let mut dice = dice();
+    let pairs = [
+        ("rollback", "resume"),
+        ("flip", "abort"),
+        ("flip", "resume"),
+        ("rollback", "abort"),
+    ];
+    let mut kills: Vec<Kill> = Vec::new();
+    for round in 0..if long() { 4 } else { 1 } {
+        for lines in 1..=FLIP {
+            for (number, (command, end)) in pairs.into_iter().enumerate() {
+                // In the short run each point is met once.
+                if if long() {
+                    round < 3 || number == lines % 4
+                } else {
+                    number == lines % 4
+                } {
+                    let late = if round == 0 { 0 } else { dice.below(FLIP_GAP) };
+                    kills.push(Kill {
+                        command: vec![command.to_owned()],
+                        lines,
+                        late: Duration::from_millis(late),
+                        end,
+                        named: kills.len() % UNNAMED != UNNAMED / 2,
+                    });
+                }
             }
         }
     }
-    campaign("flips and rollbacks", kills);
+    campaign("flips and rollbacks", &kills);
 }
 
 /// Every point of a deploy in the long run, some of each kind in the other.
 #[test]
 fn deploys_killed_at_every_point() {
     ready(&["v1"]);
+    let mut dice = dice();
     let points: Vec<usize> = if long() {
-        (1..=27).collect()
+        (1..=DEPLOY).collect()
     } else {
         vec![3, 6, 10, 14, 17, 19]
     };
-    let mut kills = Vec::new();
+    let mut kills: Vec<Kill> = Vec::new();
     for (number, lines) in points.into_iter().enumerate() {
         let ends: &[&'static str] = match (long(), number % 2) {
             (true, _) => &["resume", "abort"],
             (false, 0) => &["resume"],
             (false, _) => &["abort"],
         };
-        for end in ends {
+        for (which, end) in ends.iter().enumerate() {
+            // One of the two falls on the line, the other after it.
+            let late = if (which + number) % 2 == 0 {
+                0
+            } else {
+                dice.below(DEPLOY_GAP)
+            };
             kills.push(Kill {
                 command: vec![
                     "deploy".to_owned(),
-                    if kills.len() % 2 == 0 { "v2" } else { "v3" }.to_owned(),
+                    if kills.len().is_multiple_of(2) { "v2" } else { "v3" }.to_owned(),
                 ],
                 lines,
+                late: Duration::from_millis(late),
                 end,
+                named: kills.len() % UNNAMED != UNNAMED / 2,
             });
         }
     }
-    campaign("deploys", kills);
+    campaign("deploys", &kills);
 }
 
 /// A run that is only stopped is overtaken, and when it goes on it is fenced: exit 31, and nothing of it is done.
@@ -189,7 +130,8 @@ fn deploys_killed_at_every_point() {
 fn a_run_that_slept_changes_nothing() {
     ready(&["v1", "v2"]);
     let load = Load::start(&routers("ROUTER_URLS"), "/version", RATE);
-    let (hot, _) = state();
+    let outside = Outside::new();
+    let hot = outside.hot().unwrap();
     let running = Running::start("two-pools", &["deploy", "v3"]);
     let journal = running.stop_after_lines(6).expect("it was still at work");
     let run = running.run(&journal);
@@ -198,17 +140,11 @@ fn a_run_that_slept_changes_nothing() {
         .expect(&["rollback"], 30)
         .says(&[&run, "resume"]);
     Pointsman::new("two-pools").expect(&["deploy", "v1", "--steal", &run], 0);
-    let epoch = |text: String| text.split("epoch ").nth(1).unwrap().trim().to_owned();
-    let before = Pointsman::new("two-pools")
-        .expect(&["lock", "status"], 0)
-        .stdout();
+    let before = outside.routers();
     let (code, text) = running.go_on();
     assert_eq!(code, 31, "{text}");
-    let after = Pointsman::new("two-pools")
-        .expect(&["lock", "status"], 0)
-        .stdout();
-    assert_eq!(epoch(before), epoch(after));
-    assert_eq!(state(), (other(&hot), true));
+    assert_eq!(before, outside.routers());
+    assert_ne!(outside.hot().unwrap(), hot);
     let gone = lost(&load.stop());
     assert!(gone.is_empty(), "{gone:?}");
 }
@@ -217,6 +153,7 @@ fn a_run_that_slept_changes_nothing() {
 #[test]
 fn an_interrupted_deploy_can_be_resumed_or_aborted() {
     ready(&["v1"]);
+    let outside = Outside::new();
     for (lines, end) in [(4, "resume"), (8, "abort"), (12, "resume")] {
         let running = Running::start("two-pools", &["deploy", "v2"]);
         let journal = running.wait_for_lines(lines).expect("it was still at work");
@@ -230,6 +167,6 @@ fn an_interrupted_deploy_can_be_resumed_or_aborted() {
         assert!(text.contains(&format!("resume {run}")), "{text}");
         println!("out {} ms after SIGINT at line {lines}", took.as_millis());
         Pointsman::new("two-pools").expect(&[end, &run], 0);
-        assert!(state().1, "the lock is still held");
+        assert_eq!(outside.holder(), "", "the lock is still held");
     }
 }

@@ -116,6 +116,9 @@ pub(super) struct Plan {
     /// Plan a deploy without this host of the cold pool
     #[arg(long, value_name = "HOST")]
     pub without: Vec<String>,
+    /// A variable that the hot release has and this one is meant not to have
+    #[arg(long, value_name = "NAME")]
+    pub drop_env: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +132,9 @@ pub(super) struct Deploy {
     /// Leave this host of the cold pool out: no router sends it requests until a deploy with it succeeds
     #[arg(long, value_name = "HOST")]
     pub without: Vec<String>,
+    /// A variable that the hot release has and this one is meant not to have
+    #[arg(long, value_name = "NAME", conflicts_with = "plan")]
+    pub drop_env: Vec<String>,
     /// Execute a plan that `plan -o FILE` kept; refused when the world has changed since
     #[arg(long, value_name = "FILE", conflicts_with_all = ["no_flip", "without"])]
     pub plan: Option<Utf8PathBuf>,

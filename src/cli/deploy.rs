@@ -4,7 +4,7 @@ use super::args::Deploy;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::inventory::parse_tag;
-use crate::plan::{Intent, Plan};
+use crate::plan::{Intent, Plan, Wish};
 
 pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
     if let Some(file) = &args.plan {
@@ -22,5 +22,9 @@ pub(super) async fn run(app: &App, args: &Deploy) -> Result<Outcome, Outcome> {
         tag: tag.to_owned(),
         flip: !args.no_flip,
     };
-    super::run::run(app, args.lock.wish(intent, &args.without), None, args.lock.wait).await
+    let wish = Wish {
+        drop_env: args.drop_env.clone(),
+        ..args.lock.wish(intent, &args.without)
+    };
+    super::run::run(app, wish, None, args.lock.wait).await
 }

@@ -27,6 +27,7 @@ pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
     };
     let wish = Wish {
         without: args.without.clone(),
+        drop_env: args.drop_env.clone(),
         ..Wish::from(intent)
     };
     let plan = run::make(&inventory, &fleet, &wish, &app.run, &app.who)

@@ -83,8 +83,8 @@ pub struct HostFacts {
     pub docker_space: Option<Space>,
     /// Room on the file system of the state directory.
     pub state_space: Option<Space>,
-    /// The host's clock: seconds since 1970.
-    pub clock: Option<i64>,
+    /// The host's clock when it was asked and when it had answered: seconds since 1970.
+    pub clock: Option<(i64, i64)>,
     /// Who listens on the ports that were asked for.
     pub listeners: Vec<Listener>,
     /// Containers of this project, ours or not.
@@ -113,6 +113,7 @@ impl HostFacts {
         let tools: BTreeSet<&str> = tools.split_whitespace().collect();
         let everyone = part("containers").map(containers).unwrap_or_default();
         let listeners = ports::listeners(part("listeners").unwrap_or_default(), &everyone, ports);
+        let second = |name: &str| part(name).and_then(|text| text.trim().parse().ok());
         let compose = |call, name: &str| Compose::read(call, part(name)?);
         Ok(HostFacts {
             client: part("client").and_then(client_version),
@@ -120,7 +121,7 @@ impl HostFacts {
             compose: compose(Call::Plugin, "plugin").or_else(|| compose(Call::Standalone, "standalone")),
             docker_space: part("root").and_then(Space::read),
             state_space: part("state").and_then(Space::read),
-            clock: part("clock").and_then(|text| text.trim().parse().ok()),
+            clock: second("clock").zip(second("clock-end")),
             listeners,
             containers: everyone
                 .into_iter()

@@ -75,5 +75,7 @@ section plugin
 bounded docker compose version --short 2>/dev/null
 section standalone
 command -v docker-compose >/dev/null 2>&1 && bounded docker-compose version --short 2>/dev/null
+section clock-end
+date +%s
 section end
 exit 0

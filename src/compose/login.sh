@@ -1,7 +1,7 @@
 # A login that leaves nothing behind: credentials live in a private folder of a file system that
 # is memory where there is one, for the time of this script. kill -9 leaves it to the next run.
 login_forget() {
-  [ -z "${pm_child:-}" ] || kill "$pm_child" 2>/dev/null
+  for pm_pid in ${pm_watch:-} ${pm_child:-}; do kill "$pm_pid" 2>/dev/null; done
   [ -z "${pm_config:-}" ] || rm -rf "$pm_config"
 }
 login_prepare() {

@@ -64,9 +64,9 @@ impl MigrateError {
     /// What to do about it, on the server with this name.
     pub fn hint(&self, server: &str) -> String {
         match self {
-            MigrateError::StillRunning { container, .. } => format!(
-                "nobody stops it: `docker logs -f {container}` on {server} shows it; deploy again when it has ended"
-            ),
+            MigrateError::StillRunning { container, .. } => {
+                format!("nobody stops it: `docker logs -f {container}` on {server} shows it")
+            }
             MigrateError::NotStarted(_) => format!("`docker ps -a` on {server}, then deploy again"),
             MigrateError::Engine(problem) => problem.hint().into(),
             MigrateError::Unknown(_) => {

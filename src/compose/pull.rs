@@ -2,6 +2,8 @@
 
 mod error;
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret as _;
 
 use crate::inventory::Registry;
@@ -23,14 +25,27 @@ pub struct Pulled {
     pub was_present: bool,
 }
 
-/// Pulls the images that the host does not have yet.
-pub fn pull(project: &Project, images: &[PinnedImage], registry: Option<&Registry>) -> Script {
+/// Pulls the images that the host does not have yet. A pull by which no byte arrives for `stall` (whole seconds, at
+/// least one) is ended.
+pub fn pull(
+    project: &Project,
+    images: &[PinnedImage],
+    registry: Option<&Registry>,
+    stall: Duration,
+) -> Script {
     let body = concat!(include_str!("login.sh"), include_str!("pull.sh"), "\npull\n");
-    with_login(project.script(body), registry).var("IMAGES", list(images))
+    with_login(project.script(body), registry)
+        .var("IMAGES", list(images))
+        .var("STALL", stall.as_secs().max(1).to_string())
 }
 
 /// Writes the release's folder, then pulls its images, in one round trip.
-pub fn stage_and_pull(project: &Project, bundle: &Bundle<'_>, registry: Option<&Registry>) -> Script {
+pub fn stage_and_pull(
+    project: &Project,
+    bundle: &Bundle<'_>,
+    registry: Option<&Registry>,
+    stall: Duration,
+) -> Script {
     let body = concat!(
         stage_body!(),
         include_str!("login.sh"),
@@ -39,6 +54,7 @@ pub fn stage_and_pull(project: &Project, bundle: &Bundle<'_>, registry: Option<&
     );
     with_login(with_bundle(project.script(body), bundle), registry)
         .var("IMAGES", list(&bundle.release.images))
+        .var("STALL", stall.as_secs().max(1).to_string())
 }
 
 /// Gives a script what login.sh needs; the password goes by standard input all the way.
@@ -88,6 +104,10 @@ pub fn pulled(output: &Output) -> Result<Vec<Pulled>, PullError> {
 /// The script ended before it could say what failed.
 pub(super) fn unreadable(what: &str, output: &Output) -> PullError {
     let said = excerpt(output);
+    // What `timeout` answers for a script that it ended, and a shell for the signal that it sends.
+    if matches!(output.code, 124 | 143) {
+        return PullError::new(what, PullFailure::Late, "not done".to_owned());
+    }
     PullError::new(what, PullFailure::of(&said), said)
 }
 

@@ -153,7 +153,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::compose::testing::{mode, program, project, run, with_path};
+    use crate::compose::testing::{mode, program, project, run, run_text, with_path};
     use crate::inventory::Pool;
 
     fn release() -> Release {
@@ -246,6 +246,50 @@ mod tests {
         );
         assert!(!folder(dir.path()).join("docker-compose.yml").exists());
         assert!(!folder(dir.path()).join("release.json").exists());
+    }
+
+    /// FAULTS.md 26. The script arrives up to some byte and no further, at every fifth of a kilobyte: what is there has
+    /// the old content or the new one, and the record only where all of it is there. Content that went straight into
+    /// its file instead of a temporary one would be seen cut here.
+    #[test]
+    fn an_upload_that_is_cut_leaves_the_old_file_or_the_new_one() {
+        let new: Vec<u8> = (0..2000)
+            .flat_map(|n| format!("KEY_{n}=new\n").into_bytes())
+            .collect();
+        let bundle = Bundle {
+            release: &release(),
+            compose_file: b"services: {}\n",
+            env_file: Some(&new),
+            overlay: "services: {}\n",
+        };
+        let (mut old, mut fresh, mut whole) = (0, 0, 0);
+        let text = |state: &Path| stage(&project(state), &bundle).render().expect("a script");
+        let length = text(Path::new("/tmp/12345678901")).len();
+        for cut in (0..length).step_by(200).chain([length]) {
+            let dir = tempfile::tempdir().expect("a folder");
+            std::fs::create_dir_all(folder(dir.path())).expect("made");
+            std::fs::write(folder(dir.path()).join(".env"), "old").expect("written");
+            let text = text(dir.path());
+            run_text(&text.as_bytes()[..cut.min(text.len())]);
+            let env = std::fs::read(folder(dir.path()).join(".env")).expect("there");
+            assert!(env == b"old" || env == new, "cut at {cut}: {} bytes", env.len());
+            if env == new {
+                fresh += 1
+            } else {
+                old += 1
+            }
+            if folder(dir.path()).join("release.json").exists() {
+                assert!(
+                    env == new && folder(dir.path()).join("docker-compose.yml").exists(),
+                    "cut at {cut}"
+                );
+                whole += 1;
+            }
+        }
+        assert!(
+            old > 10 && fresh > 0 && whole > 0,
+            "{old} old, {fresh} new, {whole} whole"
+        );
     }
 
     #[test]

@@ -17,6 +17,12 @@ pub enum StopError {
         /// The engine's words.
         said: String,
     },
+    /// A migration still runs there: nothing was stopped.
+    #[error(
+        "the migration still runs in container {0}, and is not ended half-way: expected it to have ended; \
+         `docker logs -f {0}` shows it, and `docker stop {0}` is yours to decide"
+    )]
+    Migrating(String),
     /// The host's engine.
     #[error(transparent)]
     Engine(EngineProblem),
@@ -36,6 +42,11 @@ pub fn stop(project: &Project) -> Script {
 /// # Errors
 /// [`StopError`].
 pub fn stopped(output: &Output) -> Result<Vec<String>, StopError> {
+    if let Some(container) = output.section("migrating") {
+        return Err(StopError::Migrating(
+            container.trim().trim_start_matches('/').to_owned(),
+        ));
+    }
     let (Some(gone), Some(left), Some(_)) = (
         output.section("stopped"),
         output.section("left"),
@@ -73,7 +84,7 @@ mod tests {
 dir=${0%/*}
 printf '%s\n' "$*" >>"$dir/calls"
 case "$1" in
-  ps) case $* in *status=paused*) ;; *) ls "$dir/containers" ;; esac ;;
+  ps) case $* in *status=paused*) ;; *-migrate-*) ls "$dir/containers" | grep migrate ; : ;; *) ls "$dir/containers" ;; esac ;;
   inspect) shift 3; for c; do case $3$2 in *) echo "/$c${STATE_WORD:-}" ;; esac; done ;;
   stop) [ -z "${STUCK:-}" ] || { echo 'tried to kill container, but did not receive an exit event' >&2; exit 1; } ;;
   rm) [ -z "${STUCK:-}" ] || exit 1; shift; for c; do rm "$dir/containers/$c"; done ;;
@@ -117,6 +128,17 @@ esac"#;
             calls.contains("stop app web") && calls.contains("network rm n1"),
             "{calls}"
         );
+    }
+
+    #[test]
+    fn a_migration_that_runs_is_left_alone_with_all_else() {
+        let (output, calls, current) = go(&["app", "shop-production-blue-migrate-r1"], false);
+        let error = stopped(&output).expect_err("it runs");
+        assert_eq!(
+            error,
+            StopError::Migrating("shop-production-blue-migrate-r1".into())
+        );
+        assert!(current && !calls.contains("stop"), "{calls}");
     }
 
     #[test]

@@ -4,6 +4,14 @@ pm_ours() {
   docker ps -q "$@" --filter "label=com.docker.compose.project=$PROJECT" \
     --filter "label=pointsman.app=$APP" --filter "label=pointsman.env=$ENV"
 }
+# A migration that still runs is ended by nobody but a person: half of it would be left in the database.
+pm_migrating=$(pm_ours --filter "name=^/$PROJECT-migrate-") || exit 70
+if [ -n "$pm_migrating" ]; then
+  section migrating
+  # shellcheck disable=SC2086
+  docker inspect --format '{{.Name}}' $pm_migrating
+  exit 75
+fi
 # First: nothing may say that it runs while it is being stopped.
 rm -f "$STATE/$POOL/current" || exit 70
 section stopped

@@ -19,6 +19,11 @@ pub fn project(state: &Path) -> Project {
 
 /// Runs a script as a host would: `sh -s` with the text on standard input.
 pub fn run(script: &Script) -> Output {
+    run_text(script.render().unwrap().as_bytes())
+}
+
+/// The same with a text, which need not be whole.
+pub fn run_text(text: &[u8]) -> Output {
     let mut child = Command::new("sh")
         .arg("-s")
         .stdin(Stdio::piped())
@@ -26,8 +31,7 @@ pub fn run(script: &Script) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let text = script.render().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(text).unwrap();
     let ended = child.wait_with_output().unwrap();
     Output {
         code: ended.status.code().unwrap_or(-1),

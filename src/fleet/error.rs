@@ -157,12 +157,17 @@ impl From<SwitchError> for StepError {
 impl From<RemoteError> for StepError {
     fn from(error: RemoteError) -> StepError {
         let end = match &error {
-            RemoteError::Fenced { .. } => End::Fenced,
+            // Whoever takes a run's lock away means it to do nothing more, as a newer run does.
+            RemoteError::Fenced { .. } | RemoteError::LockLost { .. } => End::Fenced,
             RemoteError::Locked { .. } | RemoteError::Raced { .. } => End::Locked,
             _ => End::Failed,
         };
         let hint = match &error {
             RemoteError::Connect { hint, .. } => Some(hint.clone()),
+            RemoteError::LockLost { .. } => Some(
+                "this run does nothing more; a pool that it was changing stays claimed until a deploy proves it anew"
+                    .to_owned(),
+            ),
             _ => None,
         };
         StepError {

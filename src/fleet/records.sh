@@ -11,6 +11,8 @@ if [ -n "$UNPROVEN" ]; then rm -f "$STATE/proven/$UNPROVEN.json"; fi
 if [ -n "$PROVEN" ]; then pm_release | put "$STATE/proven/$PROVEN.json" || say_fail 1 "cannot write the proof"; fi
 if [ -n "$UNCLAIM" ]; then rm -f "$STATE/claims/$UNCLAIM"; fi
 if [ -n "$UNLOCK" ]; then
+  # First: an answer that is lost makes the run ask again.
+  rm -f "$STATE/runs/$RUN/holds"
   if [ "$(cat "$STATE/holder" 2>/dev/null)" = "$RUN" ]; then rm -f "$STATE/holder" "$STATE/owner.json"; fi
 fi
 exit 0

@@ -36,6 +36,11 @@ pub struct App {
     #[serde(deserialize_with = "quantity::duration")]
     #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "10m"))]
     pub pull_timeout: Duration,
+    /// Longest that a pull may go on without a piece of a layer arriving (a hundredth of it, 512 KiB at most); then it is
+    /// ended and tried again. In whole seconds.
+    #[serde(deserialize_with = "quantity::duration")]
+    #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "60s"))]
+    pub pull_stall: Duration,
     /// Longest that starting a pool's containers and its checks may take on a host.
     #[serde(deserialize_with = "quantity::duration")]
     #[schemars(with = "String", extend("grammar" = Grammar::Duration, "default" = "2m"))]

@@ -21,6 +21,7 @@ env_file = "empty.toml"
 identity = { path = "/version", json = "tag", service = "web", port = 80 }
 keep_releases = 3
 pull_timeout = "1m"
+pull_stall = "10s"
 start_timeout = "1m"
 disk_margin = "1GiB"
 [registry]

@@ -7,7 +7,7 @@ use futures::future::{join, join_all};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Read;
+use super::{Read, clock};
 use crate::compose::registry::{Client, Reference, RegistryError, Resolved};
 use crate::compose::release::sha256_hex;
 use crate::compose::{
@@ -44,8 +44,9 @@ pub struct ColdHost {
     pub engine: Option<(String, String)>,
     /// Its Compose.
     pub compose: Option<Compose>,
-    /// Clock, seconds since 1970.
-    pub clock: Option<i64>,
+    /// Seconds by which its clock is ahead of ours, as far as that is sure.
+    #[serde(default)]
+    pub skew_s: Option<i64>,
     /// Free bytes on the engine's root.
     pub docker_free: u64,
     /// Images by service, as its Compose fills them in.
@@ -138,9 +139,9 @@ pub async fn observe_cold(
         release: None,
         retained: false,
     };
-    let problems = cold.problems(inventory);
-    if !problems.is_empty() {
-        return Err(problems);
+    // The planner says what they are, and how to go on all the same.
+    if !cold.problems(inventory).is_empty() {
+        return Ok(cold);
     }
     if let Wanted::LastRetained | Wanted::RetainedOrTag(_) = wanted {
         let tag = (*wanted != Wanted::LastRetained).then_some(draft.release.tag.as_str());
@@ -262,13 +263,16 @@ async fn look_at(
     draft: &Draft,
 ) -> Result<ColdHost, String> {
     let (asked, kept) = (facts::facts(project), releases::releases(project));
+    let before = Timestamp::now();
     let (asked, kept) = join(session.read(&asked, LOOK), session.read(&kept, LOOK)).await;
     let asked = asked.map_err(|error| error.to_string())?;
     let kept = releases::parse_releases(&kept.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
     let found = HostFacts::read(&asked, project, &[]).map_err(|error| error.to_string())?;
     let mut cold = ColdHost {
         compose: found.compose.clone(),
-        clock: found.clock,
+        skew_s: found
+            .clock
+            .map(|(first, last)| clock::skew(before, first, last, Timestamp::now())),
         docker_free: found.docker_space.as_ref().map_or(0, |space| space.bytes),
         releases: kept
             .into_iter()
@@ -427,7 +431,8 @@ async fn resolve(
 ) -> Result<Vec<PinnedImage>, String> {
     let hosts: Vec<(&str, &ColdHost)> = cold.readable().collect();
     let Some((_, first)) = hosts.first() else {
-        return Err(format!("{pool} has no hosts"));
+        // Every host was left out: the plan says so.
+        return Ok(Vec::new());
     };
     if let Some((name, _)) = hosts.iter().find(|(_, other)| other.images != first.images) {
         return Err(format!(

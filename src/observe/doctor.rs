@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::clock;
 use super::cold::{Wanted, inspect_pool};
 use crate::compose::registry::{Client, Ping};
 use crate::http;
 use crate::inventory::{Inventory, Pool, Router};
-use crate::remote::{RemoteError, Sessions};
+use crate::remote::{RemoteError, Script, Sessions};
 use crate::switch::{Connector, Finding};
 
-/// Clocks that differ by more than this confuse logs, and soon DNS updates too (FAULTS.md 17).
-const SKEW: i64 = 2;
 /// Longest to wait for a router's answer over HTTP.
 const ASK: Duration = Duration::from_secs(5);
 
@@ -23,6 +22,12 @@ pub async fn router(sessions: &Sessions, connector: &dyn Connector, router: &Rou
         Err(error) => return vec![unreachable(&router.name, &error)],
     };
     let mut findings = connector.doctor(&session, router).await;
+    let before = Timestamp::now();
+    if let Ok(output) = session.read(&Script::new("date +%s"), ASK).await {
+        let clock = output.stdout.trim().parse().ok();
+        let skew = clock.map(|clock| clock::skew(before, clock, clock, Timestamp::now()));
+        findings.extend(skewed(&router.name, skew));
+    }
     let asked = match http::builder(ASK).build() {
         Ok(client) => client
             .get(&router.url)
@@ -46,7 +51,6 @@ pub async fn router(sessions: &Sessions, connector: &dyn Connector, router: &Rou
 /// Looks at every host of both pools.
 pub async fn hosts(inventory: &Inventory, sessions: &Sessions) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let now = Timestamp::now().as_second();
     for pool in Pool::ALL {
         let looked = match inspect_pool(inventory, sessions, pool, &Wanted::LastRetained).await {
             Ok(looked) => looked,
@@ -81,17 +85,7 @@ pub async fn hosts(inventory: &Inventory, sessions: &Sessions) -> Vec<Finding> {
                     format!("{pool}: Docker {docker} ({arch}), {compose}, {free} GiB free"),
                 ));
             }
-            if let Some(skew) = facts
-                .clock
-                .map(|clock| clock - now)
-                .filter(|skew| skew.abs() > SKEW)
-            {
-                findings.push(Finding::bad(
-                    &name,
-                    format!("its clock differs by {skew} s from this machine's"),
-                    "run an NTP client",
-                ));
-            }
+            findings.extend(skewed(&name, facts.skew_s));
         }
     }
     findings
@@ -123,6 +117,11 @@ pub async fn registry(inventory: &Inventory) -> Vec<Finding> {
         }
         Err(error) => vec![Finding::bad("registry", error.to_string(), error.hint())],
     }
+}
+
+/// A clock that is off (FAULTS.md 17).
+fn skewed(name: &str, skew: Option<i64>) -> Option<Finding> {
+    clock::in_words(skew?).map(|words| Finding::bad(name, words, "run an NTP client"))
 }
 
 fn unreachable(name: &str, error: &RemoteError) -> Finding {

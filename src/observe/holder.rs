@@ -18,6 +18,8 @@ pub struct Holder {
     pub owner: Option<Owner>,
     /// Seconds since it was last heard of on any router, by that router's clock.
     pub age_s: Option<i64>,
+    /// The step that its heart last named, by the router that heard of it last.
+    pub heart: Option<String>,
     /// How far it came, by the fullest copy of its journal; or why that cannot be told.
     pub progress: Result<Progress, String>,
 }
@@ -26,6 +28,17 @@ impl Holder {
     /// Whether the run has ended and could only not give its lock back.
     pub fn is_over(&self) -> bool {
         self.progress.as_ref().is_ok_and(Progress::is_over)
+    }
+
+    /// The step that it is, or was, in. Journals reach the routers with the next change there, hearts always beat: a
+    /// step that the journal does not know yet is the newer word.
+    pub fn phase(&self) -> Option<&str> {
+        let progress = self.progress.as_ref().ok();
+        let told = |step: &&str| progress.is_none_or(|p| p.entered.iter().all(|known| known.step != **step));
+        self.heart
+            .as_deref()
+            .filter(told)
+            .or(progress.and_then(Progress::phase))
     }
 
     /// Whether the lock was taken by hand.
@@ -48,7 +61,7 @@ impl fmt::Display for Holder {
             }
             None => write!(f, "an unknown owner")?,
         }
-        if let Some(phase) = self.progress.as_ref().ok().and_then(Progress::phase) {
+        if let Some(phase) = self.phase() {
             write!(f, ", in {phase}")?;
         }
         if let Some(age) = self.age_s {
@@ -81,10 +94,19 @@ impl Observation {
                     router: name.to_owned(),
                     owner: state.owner.clone(),
                     age_s: None,
+                    heart: None,
                     progress: Err("no journal was found".to_owned()),
                 };
                 (holder, Vec::new())
             });
+            let newer = match (state.owner_age_s, holder.age_s) {
+                (Some(this), Some(other)) => this < other,
+                (Some(_), None) => true,
+                (None, _) => holder.heart.is_none(),
+            };
+            if newer {
+                holder.heart.clone_from(&state.phase);
+            }
             holder.age_s = match (holder.age_s, state.owner_age_s) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),

@@ -1,5 +1,6 @@
 //! Reads servers and switch into an [`Observation`]: what the planner knows of the world.
 
+pub mod clock;
 pub mod cold;
 pub mod doctor;
 mod holder;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::state::{self, ServerState};
-use super::{Observation, Read};
+use super::{Observation, Read, clock};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::remote::Sessions;
@@ -47,13 +48,17 @@ pub async fn observe(inventory: &Inventory, sessions: &Sessions, connector: &dyn
                     .connect(&router.server())
                     .await
                     .map_err(|e| e.to_string())?;
+                let before = Timestamp::now();
                 // Two channels at once cost one round trip.
                 let (view, kept) = futures::future::join(
                     connector.observe(&session, router),
                     session.read(state_script, READ),
                 )
                 .await;
-                let state = state::parse(&kept.map_err(|e| e.to_string())?)?;
+                let mut state = state::parse(&kept.map_err(|e| e.to_string())?)?;
+                state.skew_s = state
+                    .clock
+                    .map(|now| clock::skew(before, now, now, Timestamp::now()));
                 Ok(RouterState {
                     view: view.map_err(|e| e.to_string())?,
                     state,

@@ -44,10 +44,16 @@ pub struct ServerState {
     /// Its journal, as far as it has come here.
     #[serde(skip)]
     pub journal: Option<String>,
+    /// The step that the holder's heart last named.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// Seconds since the holder was last heard of, by the server's own clock.
     pub owner_age_s: Option<i64>,
     /// The server's clock, seconds since 1970.
     pub clock: Option<i64>,
+    /// Seconds by which its clock is ahead of ours, as far as that is sure.
+    #[serde(default)]
+    pub skew_s: Option<i64>,
     /// Pools that a run is changing (on routers).
     pub claims: BTreeMap<Pool, PoolClaim>,
     /// The release that each pool was last proven with (on routers); none while it is changed.
@@ -83,6 +89,7 @@ pub fn parse(output: &Output) -> Result<ServerState, String> {
         holder: Some(text("holder").to_owned()).filter(|h| !h.is_empty()),
         owner: serde_json::from_str(text("owner")).ok(),
         journal: output.section("holder-journal").map(str::to_owned),
+        phase: Some(text("heartbeat").to_owned()).filter(|phase| !phase.is_empty()),
         owner_age_s: clock
             .zip(written)
             .map(|(now, then): (i64, i64)| (now - then).max(0)),

@@ -5,6 +5,7 @@ section owner; cat "$STATE/owner.json" 2>/dev/null
 holder=$(cat "$STATE/holder" 2>/dev/null)
 if [ -n "$holder" ]; then
   section holder-journal; cat "$STATE/runs/$holder/journal.jsonl" 2>/dev/null
+  section heartbeat; cat "$STATE/runs/$holder/heartbeat" 2>/dev/null
   # The newest of what the holder writes: each of them is a sign of life.
   section owner-seconds
   stat -c %Y "$STATE/owner.json" "$STATE/runs/$holder" "$STATE/runs/$holder/heartbeat" 2>/dev/null | sort -n | tail -n 1

@@ -4,10 +4,12 @@
 mod deploy;
 mod flip;
 mod lock;
+mod lost;
 mod prune;
 mod refuse;
 mod show;
 mod takeover;
+mod warn;
 mod without;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ pub struct Wish {
     pub steal: Option<String>,
     /// Hosts of the pool that is changed which are left out of it: they cannot be reached, or shall not be touched.
     pub without: Vec<String>,
+    /// Variables of the env file that are meant to go.
+    pub drop_env: Vec<String>,
 }
 
 impl From<Intent> for Wish {
@@ -42,6 +46,7 @@ impl From<Intent> for Wish {
             intent,
             steal: None,
             without: Vec::new(),
+            drop_env: Vec::new(),
         }
     }
 }
@@ -54,11 +59,12 @@ impl Wish {
         match &self.intent {
             Intent::Resume { .. } => Intent::Resume { run }.into(),
             Intent::Abort { .. } => Intent::Abort { run }.into(),
-            other => Wish {
-                intent: other.clone(),
-                steal: Some(run),
-                without: self.without.clone(),
-            },
+            Intent::Deploy { .. } | Intent::Flip { .. } | Intent::Prune { .. } | Intent::Rollback { .. } => {
+                Wish {
+                    steal: Some(run),
+                    ..self.clone()
+                }
+            }
         }
     }
 }
@@ -269,6 +275,9 @@ pub struct Plan {
     /// Hosts of `to` that are left alone: no router sends them requests.
     #[serde(default)]
     pub without: Vec<String>,
+    /// What should be known before it is executed, though it stops nothing.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -310,6 +319,7 @@ impl Plan {
             reclaims: seen.claimed(to).is_some(),
             steal: Vec::new(),
             without: Vec::new(),
+            warnings: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -337,9 +347,11 @@ pub fn plan(wish: &Wish, inventory: &Inventory, seen: &Observation) -> Result<Pl
         Intent::Resume { run } => takeover::plan(intent, run, false, inventory, seen),
         Intent::Abort { run } => takeover::plan(intent, run, true, inventory, seen),
     }?;
+    lost::refuse_lost(wish, inventory, &plan)?;
     plan.steal = steal;
     plan.without = without::missing(whole, inventory, plan.to);
     without::tell(&mut plan, inventory, seen);
+    plan.warnings = warn::warnings(inventory, seen, &plan);
     Ok(plan)
 }
 

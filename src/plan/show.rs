@@ -21,6 +21,9 @@ impl fmt::Display for Plan {
         if let Some(how) = &self.how {
             writeln!(f, "{how}")?;
         }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
         let width = self
             .steps
             .iter()

@@ -57,6 +57,14 @@ pub enum RemoteError {
         /// Epoch on the server.
         seen: u64,
     },
+    /// Somebody took this run's lock off the server by hand; nothing was changed.
+    #[error("{server}: the lock was taken away from this run: expected it to be the holder, found {holder}")]
+    LockLost {
+        /// The server's name.
+        server: String,
+        /// Who holds it now.
+        holder: String,
+    },
     /// This run has not fenced the server; nothing was changed.
     #[error("{server}: this run (epoch {ours}) has not fenced the server, which is at epoch {seen}")]
     Unfenced {

@@ -66,6 +66,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(10);
 /// Longest to wait for the recorded result of a mutation whose connection broke.
 const SETTLE: Duration = Duration::from_secs(15);
+/// How often a server is connected to for the result of a mutation whose answer was lost: a way that is cut for half a
+/// minute must not end a deploy. A flip that is in doubt is not waited for like that.
+const SETTLE_TRIES: u32 = 3;
 
 const GUARD: &str = include_str!("guard.sh");
 const SETTLE_SH: &str = include_str!("settle.sh");
@@ -122,24 +125,33 @@ impl Session {
             .await
         {
             Ok(output) => self.verdict(fence, step, output),
-            Err(error) if error.is_in_doubt() => self.settle(fence, step, error).await,
+            Err(error) if error.is_in_doubt() => self.settle(fence, step, error, SETTLE_TRIES).await,
             Err(error) => Err(error),
         }
     }
 
     /// Reads the recorded result of a mutation whose answer was lost.
-    async fn settle(&self, fence: &Fence, step: &str, doubt: RemoteError) -> Result<Output, RemoteError> {
+    async fn settle(
+        &self,
+        fence: &Fence,
+        step: &str,
+        doubt: RemoteError,
+        tries: u32,
+    ) -> Result<Output, RemoteError> {
         let script = Script::new(SETTLE_SH)
             .var("STATE", &fence.state_dir)
             .var("RECORD", format!("{}/runs/{}/{step}", fence.state_dir, fence.run))
             .var("LOCK_WAIT", SETTLE.as_secs().to_string());
-        match self.run(&script.render()?, step, SETTLE + GRACE).await {
-            Ok(output) => match self.verdict(fence, step, output) {
-                Ok(output) => Ok(output),
-                Err(_) => Err(doubt),
-            },
-            Err(_) => Err(doubt),
+        let script = script.render()?;
+        for _ in 0..tries {
+            match self.run(&script, step, SETTLE + GRACE).await {
+                Ok(output) => return self.verdict(fence, step, output).map_err(|_| doubt),
+                // Nobody is there: that passes, or takes as long as a connect may.
+                Err(RemoteError::Connect { .. }) => {}
+                Err(_) => break,
+            }
         }
+        Err(doubt)
     }
 
     /// What the guard's last section says.
@@ -196,6 +208,10 @@ impl Session {
                 server,
                 seen: number(words.next()),
                 ours: fence.epoch,
+            }),
+            Some("lost") => Err(RemoteError::LockLost {
+                server,
+                holder: words.next().unwrap_or("nobody").to_owned(),
             }),
             Some("busy") => Err(RemoteError::Busy {
                 server,
@@ -359,7 +375,7 @@ impl Armed {
         match result {
             Err(error) if error.is_in_doubt() => {
                 session.forget_any().await;
-                session.settle(&fence, &step, error).await
+                session.settle(&fence, &step, error, 1).await
             }
             result => result,
         }

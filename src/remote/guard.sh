@@ -27,7 +27,7 @@ publish() {
 for tool in flock timeout base64; do
   command -v "$tool" >/dev/null 2>&1 || broken "$tool is not installed on this server"
 done
-mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE"
+mkdir -p "$STATE/runs" 2>/dev/null || broken "cannot create $STATE"
 record=$STATE/runs/$RUN/$STEP
 
 # The lock is held for the whole mutation, so that a newer run's fence waits for older work to end.
@@ -39,6 +39,8 @@ seen=0
 case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esac
 
 if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
+# Only who may change something here gets a folder: a loser has touched nothing.
+admitted() { mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE/runs/$RUN"; }
 # The intent is durable here before its mutation. A cut write ended without a newline: readers skip it.
 keep_lines() {
   [ -n "$LINES" ] || return 0
@@ -61,18 +63,26 @@ case $OP in
       exit 0
     fi
     if [ "$OP" = cas ] && [ "$seen" -ne "$EXPECT" ]; then verdict "raced $seen"; exit 0; fi
+    admitted
     files=$STATE/epoch
     printf '%s\n' "$EPOCH" | write "$STATE/epoch" || broken "cannot write $STATE/epoch"
     if [ -n "$HOLDER" ]; then
       printf '%s\n' "$OWNER" | write "$STATE/owner.json" || broken "cannot write $STATE/owner.json"
       printf '%s\n' "$HOLDER" | write "$STATE/holder" || broken "cannot write $STATE/holder"
       files="$files $STATE/owner.json $STATE/holder"
+      : >"$STATE/runs/$RUN/holds" || broken "cannot write $STATE/runs/$RUN/holds"
     fi
     keep_lines
     publish $files || broken "cannot write in $STATE"
     ;;
   *)
     if [ "$seen" -lt "$EPOCH" ]; then verdict "unfenced $seen"; exit 0; fi
+    # A lock that somebody took away by hand may be anybody's by now on the next server: nothing more is done.
+    if [ -e "$STATE/runs/$RUN/holds" ]; then
+      holder=$(cat "$STATE/holder" 2>/dev/null)
+      if [ "$holder" != "$RUN" ]; then verdict "lost $holder"; exit 0; fi
+    fi
+    admitted
     keep_lines
     ;;
 esac

@@ -3,6 +3,7 @@
 mod error;
 mod guard;
 mod hostkey;
+mod link;
 pub mod output;
 pub mod script;
 mod server;

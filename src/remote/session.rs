@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::error::RemoteError;
+use super::link::Link;
 use super::output::Output;
 use super::script::Script;
 use super::server::Server;
@@ -21,6 +22,11 @@ const MAX_CHANNELS: usize = 8;
 /// A master on this machine answers at once; one that does not is wedged.
 const CHECK: Duration = Duration::from_secs(5);
 
+/// How long a server that opens no more sessions is waited for: a person's, or one of ours, ends meanwhile.
+const FULL: Duration = Duration::from_secs(8);
+/// Pause after the first refusal; doubles each time.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+
 /// The connection to one server: cheap to clone, connected on first use, and again after it broke.
 #[derive(Debug, Clone)]
 pub struct Session(Arc<Inner>);
@@ -29,14 +35,14 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     server: Server,
     shared: Weak<Shared>,
-    link: Mutex<Option<Arc<openssh::Session>>>,
+    link: Mutex<Option<Link>>,
     channels: Arc<Semaphore>,
     tunnels: AtomicU64,
 }
 
 /// An open channel with `sh -s` at its other end.
 pub(super) struct Channel {
-    pub(super) child: openssh::Child<Arc<openssh::Session>>,
+    pub(super) child: openssh::Child<Link>,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -87,18 +93,21 @@ impl Session {
             host: host.to_owned().into(),
             port,
         };
-        link.request_port_forward(
-            ForwardType::Local,
-            Socket::UnixSocket {
-                path: path.clone().into(),
-            },
-            to,
-        )
-        .await
-        .map_err(|error| RemoteError::Connect {
-            server: self.name().to_owned(),
-            problem: format!("no tunnel to {host}:{port}: {}", with_sources(&error)),
-            hint: "the server's sshd must allow TCP forwarding (AllowTcpForwarding)".to_owned(),
+        let socket = Socket::UnixSocket {
+            path: path.clone().into(),
+        };
+        let asked = link.request_port_forward(ForwardType::Local, socket, to);
+        let problem = match tokio::time::timeout(CHECK, asked).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(with_sources(&error)),
+            Err(_) => Some(format!("no answer within {CHECK:?}")),
+        };
+        problem.map_or(Ok(()), |problem| {
+            Err(RemoteError::Connect {
+                server: self.name().to_owned(),
+                problem: format!("no tunnel to {host}:{port}: {problem}"),
+                hint: "the server's sshd must allow TCP forwarding (AllowTcpForwarding)".to_owned(),
+            })
         })?;
         Ok(Tunnel {
             path,
@@ -109,19 +118,19 @@ impl Session {
     }
 
     /// The open master; opened now if there is none.
-    pub(super) async fn link(&self) -> Result<Arc<openssh::Session>, RemoteError> {
+    pub(super) async fn link(&self) -> Result<Link, RemoteError> {
         let mut link = self.0.link.lock().await;
         if let Some(open) = &*link {
             return Ok(open.clone());
         }
-        let open = Arc::new(self.shared()?.open(&self.0.server).await?);
+        let open = Link::new(self.shared()?.open(&self.0.server).await?);
         *link = Some(open.clone());
         Ok(open)
     }
 
     /// The open master, known to be alive: one that was idle for long has ended by itself, and a
     /// broken one is found here, before anything is sent.
-    pub(super) async fn live_link(&self) -> Result<Arc<openssh::Session>, RemoteError> {
+    pub(super) async fn live_link(&self) -> Result<Link, RemoteError> {
         let link = self.link().await?;
         // A master that is stopped accepts and never answers (FAULTS.md 4).
         if let Ok(Ok(())) = tokio::time::timeout(CHECK, link.check()).await {
@@ -132,9 +141,9 @@ impl Session {
     }
 
     /// Forgets a master that turned out to be broken, so that the next use opens another.
-    pub(super) async fn forget(&self, broken: &Arc<openssh::Session>) {
+    pub(super) async fn forget(&self, broken: &Link) {
         let mut link = self.0.link.lock().await;
-        if link.as_ref().is_some_and(|open| Arc::ptr_eq(open, broken)) {
+        if link.as_ref().is_some_and(|open| open.is(broken)) {
             *link = None;
         }
     }
@@ -219,7 +228,7 @@ impl Session {
     }
 
     /// A channel with `sh -s` on it. Nothing has been sent when this fails.
-    pub(super) async fn channel(&self, link: &Arc<openssh::Session>) -> Result<Channel, RemoteError> {
+    pub(super) async fn channel(&self, link: &Link) -> Result<Channel, RemoteError> {
         let refused = |problem: String| RemoteError::Connect {
             server: self.name().to_owned(),
             problem,
@@ -232,24 +241,41 @@ impl Session {
             .acquire_owned()
             .await
             .map_err(|error| refused(error.to_string()))?;
-        let spawned = openssh::Session::to_raw_command(link.clone(), "exec sh -s")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .await;
-        match spawned {
-            Ok(child) => Ok(Channel {
-                child,
-                _permit: permit,
-            }),
-            Err(error) => {
+        let since = tokio::time::Instant::now();
+        let mut pause = FULL_PAUSE;
+        loop {
+            let spawned = openssh::Session::to_raw_command(link.clone(), "exec sh -s")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .await;
+            let said = match spawned {
+                Ok(child) => {
+                    return Ok(Channel {
+                        child,
+                        _permit: permit,
+                    });
+                }
+                Err(error) => with_sources(&error),
+            };
+            // sshd's own words when MaxSessions are open: the connection is well, and so is what runs on it.
+            if !said.contains("open refused by peer") {
                 self.forget(link).await;
-                Err(refused(format!(
-                    "the connection broke before anything was sent: {}",
-                    with_sources(&error)
-                )))
+                return Err(refused(format!(
+                    "the connection broke before anything was sent: {said}"
+                )));
             }
+            if since.elapsed() >= FULL {
+                return Err(RemoteError::Connect {
+                    server: self.name().to_owned(),
+                    problem: format!("sshd there opens no more sessions: refused for {FULL:?} ({said})"),
+                    hint: "raise MaxSessions in its sshd_config (10 is usual), or end what is open"
+                        .to_owned(),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
     }
 }
@@ -261,7 +287,7 @@ pub struct Tunnel {
     pub path: PathBuf,
     host: String,
     port: u16,
-    link: Arc<openssh::Session>,
+    link: Link,
 }
 
 impl Drop for Tunnel {

@@ -21,8 +21,12 @@ const PERSIST: NonZeroUsize = NonZeroUsize::new(60).unwrap();
 /// With [`ALIVE_COUNT_MAX`] a partition is found in about 5 s (MEASURED: 2 x 2 gives 5.4 s).
 const ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const ALIVE_COUNT_MAX: u32 = 2;
-/// A connect is tried once more: a full sshd backlog (MaxStartups) drops at random (FAULTS.md 1, 6).
+/// A connect is tried once more: a lost packet is no dead host, and a dead one is to be known soon (FAULTS.md 1).
 const CONNECT_TRIES: u32 = 2;
+/// A full sshd (MaxStartups) drops newcomers at random before it says its name: that passes (FAULTS.md 6).
+const BUSY_TRIES: u32 = 6;
+/// Pause after the first of them; doubles each time, with jitter, so that all our connects do not come back in step.
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
 
 /// All sessions of one run: at most one master a server.
 #[derive(Debug, Clone)]
@@ -81,15 +85,23 @@ impl Shared {
     /// Opens a master, bounded in number and time.
     pub(super) async fn open(&self, server: &Server) -> Result<openssh::Session, RemoteError> {
         let _permit = self.connects.acquire().await;
-        let mut last = None;
-        for _ in 0..CONNECT_TRIES {
-            match self.open_once(server).await {
+        let mut done = 0;
+        loop {
+            let error = match self.open_once(server).await {
                 Ok(session) => return Ok(session),
-                Err(error) if is_final(&error) => return Err(self.explain(server, &error).await),
-                Err(error) => last = Some(error),
+                Err(error) => error,
+            };
+            done += 1;
+            let busy = is_busy(&error);
+            let tries = if busy { BUSY_TRIES } else { CONNECT_TRIES };
+            if is_final(&error) || done >= tries {
+                return Err(self.explain(server, &error).await);
+            }
+            if busy {
+                let pause = BUSY_PAUSE * (1 << (done - 1));
+                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
             }
         }
-        Err(self.explain(server, &last.unwrap_or_default()).await)
     }
 
     /// One try; the error is what `ssh` said.
@@ -132,11 +144,25 @@ impl Shared {
         let address = &server.address;
         let port = server.port.or(self.ssh.port);
         let to = port.map_or_else(|| address.clone(), |port| format!("{address} port {port}"));
+        let by_hand = [
+            self.ssh.jump.as_ref().map(|jump| format!("-J {jump}")),
+            port.map(|port| format!("-p {port}")),
+        ];
+        let by_hand = by_hand
+            .into_iter()
+            .flatten()
+            .fold("ssh".to_owned(), |words, word| format!("{words} {word}"))
+            + &format!(" {address} true");
+        // Behind a jump host the last line is only that its pipe was closed.
         let first = said
             .lines()
-            .rfind(|line| !line.trim().is_empty())
+            .rfind(|line| !line.trim().is_empty() && !line.contains("UNKNOWN port"))
             .unwrap_or("no answer")
             .trim();
+        let to = match &self.ssh.jump {
+            Some(jump) => format!("{to} through the jump host {jump}"),
+            None => to,
+        };
         let (problem, hint) = if is_host_key(said) {
             let keys = super::hostkey::fingerprints(server, &self.ssh).await;
             (
@@ -149,19 +175,24 @@ impl Shared {
         } else if said.contains("Permission denied") {
             (
                 format!("{to} refused the login: {first}"),
-                format!(
-                    "try `ssh {to} true`; check [ssh] user and identity, and that the agent holds the key"
-                ),
+                format!("try `{by_hand}`; check [ssh] user and identity, and that the agent holds the key"),
             )
         } else if said.contains("Could not resolve") {
             (
                 format!("the name {address} is unknown: {first}"),
                 "check the address in the inventory, or ~/.ssh/config".to_owned(),
             )
+        } else if is_busy(said) {
+            (
+                format!(
+                    "{to} accepts connections and closes them before it says its name, {BUSY_TRIES} times: {first}"
+                ),
+                "sshd there is full (MaxStartups), shuts down, or bans this address".to_owned(),
+            )
         } else {
             (
                 format!("cannot connect to {to}: {first}"),
-                format!("try `ssh {to} true`; is the server up and its SSH port open from here?"),
+                format!("try `{by_hand}`; is the server up and its SSH port open from here?"),
             )
         };
         RemoteError::Connect {
@@ -173,9 +204,26 @@ impl Shared {
 }
 
 /// The configuration that every `ssh` of this run reads: ours first, then the user's, because the
-/// first value of an option wins.
+/// first value of an option wins. What the library gives on the command line does not reach the `ssh`
+/// that it starts for a jump host, so it stands here as well: that one must not prompt, learn keys, wait
+/// for ever or use somebody else's master either.
 fn ssh_config(ssh: &Ssh) -> String {
-    let mut out = format!("ServerAliveCountMax {ALIVE_COUNT_MAX}\n");
+    let mut out = format!(
+        "BatchMode yes\nStrictHostKeyChecking yes\nControlMaster no\nControlPath none\nConnectTimeout {}\n\
+         ServerAliveInterval {}\nServerAliveCountMax {ALIVE_COUNT_MAX}\n",
+        ssh.connect_timeout.as_secs().max(1),
+        ALIVE_INTERVAL.as_secs(),
+    );
+    let files = [
+        ("UserKnownHostsFile", &ssh.known_hosts),
+        ("IdentityFile", &ssh.identity),
+    ];
+    for (option, file) in files {
+        if let Some(file) = file {
+            // A percent sign begins a token there.
+            let _ = writeln!(out, "{option} \"{}\"", file.as_str().replace('%', "%%"));
+        }
+    }
     let user = match &ssh.config {
         Some(path) => Some(path.to_string()),
         None => std::env::var("HOME")
@@ -192,6 +240,11 @@ fn ssh_config(ssh: &Ssh) -> String {
 /// Whether trying again cannot help, and may lock an account.
 fn is_final(said: &str) -> bool {
     is_host_key(said) || said.contains("Permission denied") || said.contains("Could not resolve")
+}
+
+/// Whether sshd hung up before the key exchange, as a full one does.
+fn is_busy(said: &str) -> bool {
+    said.contains("kex_exchange_identification") || said.contains("Exceeded MaxStartups")
 }
 
 fn is_host_key(said: &str) -> bool {

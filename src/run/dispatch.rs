@@ -149,7 +149,7 @@ impl Run<'_> {
                 error.message
             ));
             finished.hint = Some(format!(
-                "the next run takes it over; at once: pointsman -e {env} lock release {run}"
+                "pointsman -e {env} resume {run} gives it back once the routers can be reached"
             ));
             finished.end = End::Stuck;
             return finished;
@@ -183,6 +183,15 @@ impl Run<'_> {
                 message: format!("taking back {name}: {}", undone.message),
             });
             if step.action == Action::Fence {
+                if undone.end == End::Fenced {
+                    // What was read before may not be so any more: whoever took over decides that.
+                    finished.end = End::Fenced;
+                    finished.message = Some(format!(
+                        "{}\nand a newer run has taken over since: {}",
+                        error.message, undone.message
+                    ));
+                    finished.hint = Some(format!("pointsman -e {env} status"));
+                }
                 // The lock only keeps people out, and the next run sees that this one is over.
                 return finished;
             }

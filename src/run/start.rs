@@ -105,6 +105,9 @@ pub async fn run(request: &Request, plan: Plan, log: Box<dyn Log>, heart: bool) 
     if let Some(how) = &plan.how {
         request.sink.emit(Kind::Note { message: how.clone() });
     }
+    for message in plan.warnings.iter().cloned() {
+        request.sink.emit(Kind::Warning { message });
+    }
     request.sink.emit(Kind::Planned {
         steps: plan
             .steps

@@ -118,8 +118,8 @@ impl Scene {
             (Some(run), 3..=5) => Intent::Abort { run }.into(),
             (steal, _) => Wish {
                 without: self.without(&intent),
-                intent,
                 steal,
+                ..Wish::from(intent)
             },
         }
     }

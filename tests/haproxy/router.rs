@@ -133,9 +133,13 @@ impl Router {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// Files beside the map.
+    /// Files beside the map, and the state file that belongs there.
     pub fn left_behind(&self) -> usize {
-        fs::read_dir(self.path("map")).expect("the folder").count() - 1
+        let names = fs::read_dir(self.path("map")).expect("the folder");
+        let names = names.map(|entry| entry.expect("a name").file_name());
+        names
+            .filter(|name| name != "pools.map" && name != "shop_blue.state")
+            .count()
     }
 
     /// One command to one of its sockets.

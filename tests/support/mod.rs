@@ -1,13 +1,19 @@
 //! What the lab's tests share: the lab itself, the program under test, and the load.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod kills;
 pub mod load;
+pub mod outside;
+pub mod running;
+pub mod sampler;
 pub mod scene;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+pub use running::Running;
 
 /// The lab's names and addresses, from `tests/lab/lab env`.
 pub fn lab() -> &'static HashMap<String, String> {
@@ -94,18 +100,45 @@ impl Pointsman {
         }
     }
 
+    /// Its local state is gone.
+    pub fn forget(&self) {
+        std::fs::remove_dir_all(self.state.path()).unwrap();
+    }
+
     pub fn run(&self, args: &[&str]) -> Ran {
+        self.run_in(self.state.path(), args, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+        self.run_in(self.state.path(), args, variables)
+    }
+
+    fn run_in(&self, state: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg("-i")
             .arg(&self.inventory)
             .args(args)
-            .env("POINTSMAN_STATE_DIR", self.state.path())
+            .env("POINTSMAN_STATE_DIR", state)
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         Ran {
             args: args.join(" "),
             output,
         }
+    }
+
+    /// As [`Pointsman::expect`], with its state in this folder.
+    pub fn expect_in(&self, state: &str, args: &[&str], code: i32) -> Ran {
+        let ran = self.run_in(Path::new(state), args, &[]);
+        assert_eq!(ran.code(), code, "pointsman {}\n{}", ran.args, ran.text());
+        ran
+    }
+
+    /// Where it keeps its state on this machine.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Runs it and asserts its exit code.
@@ -165,125 +198,4 @@ pub fn lost(shots: &[load::Shot]) -> Vec<String> {
                 .map(|why| format!("{}: {why}", shot.router))
         })
         .collect()
-}
-
-/// A run of the program that is under way, in a directory of its own.
-pub struct Running {
-    child: std::cell::RefCell<Option<std::process::Child>>,
-    pid: u32,
-    state: tempfile::TempDir,
-}
-
-impl Running {
-    pub fn start(env: &str, args: &[&str]) -> Running {
-        let state = tempfile::tempdir().unwrap();
-        let inventory = Path::new(&lab()["INVENTORY_DIR"]).join(format!("{env}.toml"));
-        let child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-            .arg("-i")
-            .arg(inventory)
-            .args(args)
-            .env("POINTSMAN_STATE_DIR", state.path())
-            .current_dir(state.path())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        Running {
-            pid: child.id(),
-            child: std::cell::RefCell::new(Some(child)),
-            state,
-        }
-    }
-
-    /// The run's journal on this machine, as far as it is written.
-    fn journal(&self) -> String {
-        fn find(dir: &Path) -> Option<PathBuf> {
-            std::fs::read_dir(dir).ok()?.flatten().find_map(|entry| {
-                let path = entry.path();
-                if path.is_dir() {
-                    find(&path)
-                } else {
-                    path.extension().is_some_and(|ext| ext == "jsonl").then_some(path)
-                }
-            })
-        }
-        find(self.state.path())
-            .and_then(|path| std::fs::read_to_string(path).ok())
-            .unwrap_or_default()
-    }
-
-    /// The run's id, as its journal names it.
-    pub fn run(&self, journal: &str) -> String {
-        let first = journal.lines().next().unwrap();
-        let line: serde_json::Value = serde_json::from_str(first).unwrap();
-        line["run"].as_str().unwrap().to_owned()
-    }
-
-    /// Waits until the journal has so many lines; `None` when the run ended first.
-    pub fn wait_for_lines(&self, lines: usize) -> Option<String> {
-        loop {
-            let journal = self.journal();
-            if journal.lines().count() >= lines {
-                return Some(journal);
-            }
-            if self.child.borrow_mut().as_mut()?.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::sleep(std::time::Duration::from_micros(500)); // the file cannot tell
-        }
-    }
-
-    /// `kill -9` as soon as the journal has so many lines; the journal as it was left.
-    pub fn kill_after_lines(&self, lines: usize) -> Option<String> {
-        self.wait_for_lines(lines)?;
-        let mut child = self.child.borrow_mut();
-        let child = child.as_mut()?;
-        let alive = child.try_wait().unwrap().is_none();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        alive.then(|| self.journal())
-    }
-
-    /// SIGSTOP as soon as the journal has so many lines.
-    pub fn stop_after_lines(&self, lines: usize) -> Option<String> {
-        self.wait_for_lines(lines)?;
-        self.signal("STOP");
-        Some(self.journal())
-    }
-
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.pid.to_string())
-            .status()
-            .unwrap();
-        assert!(sent.success(), "SIG{name} could not be sent");
-    }
-
-    /// SIGCONT, and its end.
-    pub fn go_on(&self) -> (i32, String) {
-        self.signal("CONT");
-        self.wait()
-    }
-
-    /// Its exit code and all that it printed.
-    pub fn wait(&self) -> (i32, String) {
-        let child = self.child.borrow_mut().take().unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        (output.status.code().unwrap_or(-1), text)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = self.child.get_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }

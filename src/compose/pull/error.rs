@@ -39,6 +39,12 @@ pub enum PullFailure {
     /// Too many requests.
     #[error("the registry asks to wait")]
     Throttled,
+    /// It came to a halt.
+    #[error("it stalled")]
+    Stalled,
+    /// It took longer than it may.
+    #[error("it did not end in time")]
+    Late,
     /// The host's engine.
     #[error(transparent)]
     Engine(#[from] EngineProblem),
@@ -65,6 +71,8 @@ impl PullFailure {
         let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         if let Some(problem) = EngineProblem::find(said) {
             PullFailure::Engine(problem)
+        } else if any(&["no byte arrived for"]) {
+            PullFailure::Stalled
         } else if no_space(said) {
             PullFailure::NoSpace
         } else if any(&[
@@ -119,7 +127,10 @@ impl PullFailure {
     /// Whether trying again may help. A refused login is never tried again: registries lock out
     /// (FAULTS.md 30).
     pub fn is_transient(&self) -> bool {
-        matches!(self, PullFailure::Unreachable | PullFailure::Throttled)
+        matches!(
+            self,
+            PullFailure::Unreachable | PullFailure::Throttled | PullFailure::Stalled
+        )
     }
 
     /// What to do about it.
@@ -140,6 +151,10 @@ impl PullFailure {
                 "put the registry's CA into /etc/docker/certs.d/SERVER/ca.crt on the server"
             }
             PullFailure::Throttled => "wait, then `pointsman resume`",
+            PullFailure::Stalled => {
+                "look at the network between server and registry; [app] pull_stall says how long a pull may be silent"
+            }
+            PullFailure::Late => "raise [app] pull_timeout, or look why the server's network is slow",
             PullFailure::Engine(problem) => problem.hint(),
             PullFailure::Other => "run the same pull on the server by hand",
         }
@@ -198,6 +213,7 @@ mod tests {
                 "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
                 Engine(crate::compose::engine::EngineProblem::Stopped),
             ),
+            ("no byte arrived for 60 s", Stalled),
             ("something new", Other),
         ] {
             assert_eq!(PullFailure::of(said), kind, "{said}");

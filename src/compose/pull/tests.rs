@@ -1,9 +1,13 @@
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::*;
 use crate::compose::testing::{mode, program, project, run, with_path};
+
+/// Longer than any of these pulls is silent, but for the one that stalls.
+const STALL: Duration = Duration::from_secs(2);
 
 /// A docker that has one image, and writes down what it was told and which credentials it saw.
 const DOCKER: &str = r#"
@@ -56,7 +60,7 @@ impl Host {
     fn script(&self, images: &[&str], registry: Option<&Registry>) -> Script {
         let images: Vec<PinnedImage> = images.iter().map(|name| image(name)).collect();
         with_path(
-            pull(&project(self.dir.path()), &images, registry),
+            pull(&project(self.dir.path()), &images, registry, STALL),
             &self.dir.path().join("bin"),
         )
         .export("XDG_RUNTIME_DIR", self.run_dir().to_str().expect("a path"))
@@ -174,7 +178,7 @@ fn a_signal_leaves_no_credentials() {
     // The pull sends the script the signal that a deadline sends, then outlives its patience.
     let stuck = DOCKER.replace(
         "\"pull \"*)",
-        "\"pull \"*) kill -TERM \"$PPID\"; exec sleep 20;;\n  \"never \"*)",
+        "\"pull \"*) kill -TERM \"$(awk '{print $4}' /proc/$PPID/stat)\"; exec sleep 20;;\n  \"never \"*)",
     );
     program(&host.dir.path().join("bin"), "docker", &stuck);
     let begun = std::time::Instant::now();
@@ -206,7 +210,7 @@ fn staging_and_pulling_travel_together() {
         env_file: None,
         overlay: "",
     };
-    let script = stage_and_pull(&project(host.dir.path()), &bundle, Some(&registry()));
+    let script = stage_and_pull(&project(host.dir.path()), &bundle, Some(&registry()), STALL);
     let script = with_path(script, &host.dir.path().join("bin"))
         .export("XDG_RUNTIME_DIR", host.run_dir().to_str().expect("a path"));
     let output = run(&script);
@@ -215,4 +219,50 @@ fn staging_and_pulling_travel_together() {
     let folder = host.dir.path().join("blue/releases/v1-x");
     assert!(!Path::new(&folder).join(".env").exists());
     assert_eq!(mode(&folder.join("release.json")), 0o600);
+}
+
+/// FAULTS.md 35. That it goes on for longer than a stall while bytes arrive is the control: without the watchdog the
+/// first pull lasts its 20 s (seen with `pull_watch` taken out), with a deadline instead of it the second one fails.
+#[test]
+fn a_pull_that_stalls_is_ended_and_a_slow_one_is_not() {
+    let pulls = |what: &str| DOCKER.replace("\"pull \"*)", &format!("\"pull \"*) {what};;\n  \"never \"*)"));
+    let host = Host::new();
+    let stalls =
+        pulls("echo \"$$\" >\"$dir/pid\"; printf '0123456789ab: Downloading 1kB/9MB\\r'; exec sleep 20");
+    program(&host.dir.path().join("bin"), "docker", &stalls);
+    let begun = std::time::Instant::now();
+    let error = pulled(&run(&host.script(&["new"], Some(&registry())))).expect_err("stalled");
+    assert_eq!(
+        error.to_string(),
+        "pull r:5000/new@sha256:0f failed: it stalled: no byte arrived for 2 s"
+    );
+    assert!(error.failure.is_transient());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let pid = host.read("pid");
+    assert!(!pid.trim().is_empty(), "the fault fired");
+    // Nobody may have fetched its end yet: then it is there as a zombie.
+    let state = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat")).unwrap_or_default();
+    assert!(
+        state.is_empty() || state.contains(") Z "),
+        "docker was ended: {state}"
+    );
+    assert_eq!(host.left(), 0);
+
+    let slow = pulls(
+        "for n in 1 2 3 4 5 6 7 8; do printf \"0123456789ab: Downloading ${n}kB/8kB\\r\"; sleep 0.5; done",
+    );
+    program(&host.dir.path().join("bin"), "docker", &slow);
+    pulled(&run(&host.script(&["new"], Some(&registry())))).expect("slow, and pulled");
+}
+
+/// FAULTS.md 35: what no watchdog sees ends at the step's deadline, and says so.
+#[test]
+fn a_pull_that_is_late_says_so() {
+    let ended = Output {
+        code: 124,
+        ..Output::default()
+    };
+    let error = pulled(&ended).expect_err("late");
+    assert_eq!(error.to_string(), "pull failed: it did not end in time: not done");
+    assert!(!error.failure.is_transient());
 }

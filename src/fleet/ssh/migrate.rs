@@ -83,7 +83,16 @@ impl SshFleet {
             ))),
             Err(error) => Err(StepError {
                 in_doubt: error.is_in_doubt(),
-                hint: Some(error.hint(&host.name)),
+                hint: Some(if error.is_in_doubt() {
+                    // The run keeps its lock: these are the ways on.
+                    let (env, run) = (&job.inventory.env, &job.fence.run);
+                    format!(
+                        "{}; when it has ended, pointsman -e {env} resume {run} goes on, pointsman -e {env} abort {run} goes back",
+                        error.hint(&host.name)
+                    )
+                } else {
+                    error.hint(&host.name)
+                }),
                 ..StepError::failed(format!("{}: {error}", host.name))
             }),
         }

@@ -1,7 +1,10 @@
 //! Sends a release's files to a host over SSH, and pulls its images by digest.
 
+use std::time::Duration;
+
 use super::{SshFleet, named};
 use crate::compose::overlay::overlay;
+use crate::compose::pull::{PullFailure, Pulled};
 use crate::compose::release::sha256_hex;
 use crate::compose::stage::{Bundle, stage, staged};
 use crate::compose::{ComposeFile, pull};
@@ -11,9 +14,18 @@ use crate::plan::Step;
 use crate::remote::Script;
 use crate::report::StepOutcome;
 
+/// Pulls in all where a registry is away, busy or stalls; docker itself tries each layer five times. With the pauses
+/// some 20 s: a registry that is restarted is back by then.
+const PULL_TRIES: u32 = 4;
+/// Pause after the first of them; doubles, with jitter, so that a pool's hosts do not come back in step.
+const PULL_PAUSE: Duration = Duration::from_secs(3);
+/// The longest pause.
+const PULL_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The same for a registry that asks to wait: docker does not tell for how long, and limits count by the minute.
+const THROTTLED_PAUSE: Duration = Duration::from_secs(20);
+
 impl SshFleet {
     pub(super) async fn send_release(&self, job: &Job, step: &Step, host: &Host) -> Did {
-        let project = &self.inventory.project(job.to());
         let session = self.host(host);
         // A retained release is started from what the hosts keep of it: its own files and env.
         let files = match job.plan.retained {
@@ -27,16 +39,7 @@ impl SshFleet {
             staged(&output).map_err(|e| StepError::failed(format!("{}: {e}", host.name)).hint(e.hint()))?;
         }
         job.progress(step, &host.name, "pulling");
-        let script = pull::pull(
-            project,
-            &job.plan.release.images,
-            self.inventory.registry.as_ref(),
-        );
-        let output = self
-            .mutate(job, &session, &named(job, "pull"), &script, step.deadline())
-            .await?;
-        let images = pull::pulled(&output)
-            .map_err(|e| StepError::failed(format!("{}: {e}", host.name)).hint(e.failure.hint()))?;
+        let images = self.pull_release(job, step, host).await?;
         let news = images.iter().filter(|image| !image.was_present).count();
         let outcome = if files.is_none() && news == 0 {
             StepOutcome::AlreadyDone
@@ -45,6 +48,63 @@ impl SshFleet {
         };
         let words = format!("{} images by digest, {news} pulled", images.len());
         Ok((outcome, Some(words)))
+    }
+
+    /// Pulls, and tries again where waiting may help: layers that are there already stay there.
+    async fn pull_release(&self, job: &Job, step: &Step, host: &Host) -> Result<Vec<Pulled>, StepError> {
+        let app = &self.inventory.app;
+        let script = pull::pull(
+            &self.inventory.project(job.to()),
+            &job.plan.release.images,
+            self.inventory.registry.as_ref(),
+            app.pull_stall,
+        );
+        let mut tries = 1;
+        loop {
+            // Each try has a record of its own: what is read back after a lost answer is that try's.
+            let name = match tries {
+                1 => "pull".to_owned(),
+                again => format!("pull-{again}"),
+            };
+            let output = self
+                .mutate(
+                    job,
+                    &self.host(host),
+                    &named(job, &name),
+                    &script,
+                    step.deadline(),
+                )
+                .await?;
+            let error = match pull::pulled(&output) {
+                Ok(images) => return Ok(images),
+                Err(error) => error,
+            };
+            if tries >= PULL_TRIES || !error.failure.is_transient() {
+                let often = match tries {
+                    1 => String::new(),
+                    tries => format!(" (tried {tries} times)"),
+                };
+                return Err(
+                    StepError::failed(format!("{}: {error}{often}", host.name)).hint(error.failure.hint())
+                );
+            }
+            job.progress(
+                step,
+                &host.name,
+                format!("pulls again, because {}", error.failure),
+            );
+            let pause = match error.failure {
+                PullFailure::Throttled => THROTTLED_PAUSE,
+                _ => PULL_PAUSE,
+            };
+            let pause = (pause * (1 << (tries - 1))).min(PULL_PAUSE_MAX);
+            let mut stop = job.stop.clone();
+            tokio::select! {
+                () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.75..1.25))) => {}
+                Ok(_) = stop.wait_for(|stop| *stop) => {}
+            }
+            tries += 1;
+        }
     }
 
     /// The script that writes the release's folder. The files must be those that the release was

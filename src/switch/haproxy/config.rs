@@ -23,6 +23,7 @@ fn head(settings: &Settings, inventory: &Inventory) -> String {
         .as_deref()
         .unwrap_or("/run/haproxy/master.sock");
     let user = inventory.ssh.user.as_deref().unwrap_or("deploy");
+    let states = Pool::ALL.map(|pool| states(settings, pool)).join(" ");
     let app = &inventory.app.name;
     let env = &inventory.env;
     format!(
@@ -33,6 +34,7 @@ fn head(settings: &Settings, inventory: &Inventory) -> String {
 #   usermod -aG haproxy {user}
 #   install -d -o {user} {folder}
 #   su {user} -c 'echo {key} blue:blue:0 > {map}'
+#   su {user} -c 'touch {states}'
 # pointsman replaces that file by a rename. In a container, mount its folder: a mounted file would never change.
 #
 # Start HAProxy in master-worker mode with a master socket, and set [switch.haproxy] master_socket, so that the
@@ -59,6 +61,13 @@ defaults
     timeout http-keep-alive 60s
 "
     )
+}
+
+/// Where `leave_out.sh` keeps which servers of a pool are down when HAProxy starts.
+fn states(settings: &Settings, pool: Pool) -> String {
+    let folder = settings.map.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let backend = settings.backend.replace("{pool}", pool.as_str());
+    format!("{folder}/{backend}.state")
 }
 
 fn frontend(settings: &Settings, inventory: &Inventory) -> String {
@@ -90,6 +99,7 @@ frontend {app}
 fn backend(settings: &Settings, inventory: &Inventory, pool: Pool) -> String {
     let name = settings.backend.replace("{pool}", pool.as_str());
     let Settings { map, key, .. } = settings;
+    let states = states(settings, pool);
     let (path, host) = health(inventory);
     let host = host.map_or(String::new(), |host| format!(" hdr Host {host}"));
     let version = if host.is_empty() { "" } else { " ver HTTP/1.1" };
@@ -106,6 +116,9 @@ backend {name}
     http-check set-var(check.key) str({key}/),concat(,check.pool,/),concat(,check.server)
     http-check send meth GET uri-lf \"%[var(check.key),map({map},{path})]\"{version}{host}
     http-check expect status 200
+    # pointsman: HAProxy starts with every server up until its first check; this file says who was left out.
+    load-server-state-from-file local
+    server-state-file-name {states}
     # pointsman: a request that meets a dead server is sent to another. One that may have had an effect (POST) is
     # sent again only where no connection was made.
     option redispatch

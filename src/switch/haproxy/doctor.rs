@@ -176,6 +176,14 @@ impl<'a> Look<'a> {
                 }
                 Err(problem) => self.bad(problem, format!("see {map}, and {CONFIG}")),
             }
+            match self.text("uses").parse::<u32>() {
+                Ok(1) => self.good(format!(
+                    "no server can be left out (`deploy --without`): the checks do not look into the map; {CONFIG}"
+                )),
+                Ok(_) => self.good("a server can be left out: the checks look into the map"),
+                // Told by `socket`.
+                Err(_) => {}
+            }
         }
     }
 
@@ -256,6 +264,7 @@ mod tests {
 @@pm:info\nName: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 7\n
 @@pm:level\nadmin\n
 @@pm:map\ntype=str, case=sensitive, found=yes, idx=tree, key=\"shop\", value=\"blue:blue:0\", type=\"str\"\n
+@@pm:uses\n2\n
 @@pm:stat\n# pxname,svname,qcur,scur,status,act\nshop_blue,web1,0,0,UP,1\nshop_green,web2,0,0,DOWN,1\n
 @@pm:backends\n# name\nshop_blue\nshop_green\n
 @@pm:live\nblue:blue:0\n
@@ -310,6 +319,7 @@ mod tests {
         /run/haproxy/admin.sock has level admin
         the map sends shop to blue
         a reload or a restart keeps that: file and workers agree
+        a server can be left out: the checks look into the map
         all workers answer through /run/haproxy/master.sock
         backend shop_blue: web1 UP
         backend shop_green: web2 DOWN

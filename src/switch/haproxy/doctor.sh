@@ -14,6 +14,7 @@ section level; ask "$SOCKET" 3 'show cli level' || :; printf '%s\n' "$answer"
 section map; ask "$SOCKET" 3 "get map $MAP $KEY" || :; printf '%s\n' "$answer"
 value_of "$answer"
 live=$value
+section uses; count_uses && echo "$uses"
 section stat; ask "$SOCKET" 3 'show stat -1 4 -1' || :; printf '%s\n' "$answer"
 section backends; ask "$SOCKET" 3 'show backend' || :; printf '%s\n' "$answer"
 each_worker note_worker

@@ -1,7 +1,8 @@
 # Takes servers of one backend out of this router, and puts all its other servers in again. Runs under the guard.
 # Variables: BACKEND; OUT, the names of the servers that are out, with blanks between.
 # The router's own checks ask a server that is out for a path that no server answers well, so it is down for as long as
-# the map says so: over reloads, restarts, and its own return.
+# the map says so: over its own return, over reloads and restarts. HAProxy starts with every server up, though, until its
+# first check fails: the backend's state file says which are down from the start.
 # Ends with 0 (done, and read back) or 3 (nothing is changed); with another code the file says it, and HAProxy may not.
 prefix=$KEY/$BACKEND/
 edit() {
@@ -13,14 +14,26 @@ read_out() {
   had=$(printf '%s\n' "$answer" | awk -v prefix="$prefix" 'index($2, prefix) == 1 { print substr($2, length(prefix) + 1) }' | sort)
 }
 
+# The state file of the backend, as HAProxy itself prints it, with nobody but those that are out.
+write_state() {
+  why="cannot write $states"
+  ask "$SOCKET" 2 "show servers state $BACKEND" || { why=$answer; return 1; }
+  printf '%s\n' "$answer" | awk -v out=" $OUT " '
+    /^1$/ || /^# be_id/ { print }
+    # Operational state and health: down. The checks take it from there.
+    $1 ~ /^[0-9]+$/ && index(out, " " $4 " ") { $6 = $13 = 0; print }
+  ' >"$states.new" && settle "$states.new" && mv -f "$states.new" "$states"
+}
+
 [ -n "$helper" ] || say_fail 3 "$no_helper"
-trap 'rm -f "$new" "$old"' EXIT
-ask "$SOCKET" 2 'show map' || say_fail 3 "$answer"
-case $(printf '%s\n' "$answer" | grep -F "$MAP" | grep -o 'by map at' | grep -c .) in
-  0 | 1) say_fail 3 "the checks of this router's servers do not look into $MAP, so one that was left out would get requests when it comes back: see $see_config" ;;
-esac
+states=$folder/$BACKEND.state
+trap 'rm -f "$new" "$old" "$states.new"' EXIT
+count_uses || say_fail 3 "$answer"
+[ "$uses" -gt 1 ] || say_fail 3 "the checks of this router's servers do not look into $MAP, so one that was left out would get requests when it comes back: see $see_config"
 hold || say_fail 3 "another flip holds the lock of $folder"
 write_files || say_fail 3 "$why"
+# Without the map's line it changes nothing for longer than a check takes.
+write_state || say_fail 3 "$why"
 replace
 told=$?
 [ "$told" = 0 ] || say_fail $((told + 2)) "$MAP cannot be replaced: $answer"

@@ -87,3 +87,9 @@ ask() {
   [ "$told" = 0 ] || answer="$1: $answer"
   return "$told"
 }
+
+# How often HAProxy's configuration uses the map, as `uses`: once to route; more often where the checks look into it, too.
+count_uses() {
+  ask "$SOCKET" 2 'show map' || return 1
+  uses=$(printf '%s\n' "$answer" | grep -F "$MAP" | grep -o 'by map at' | grep -c .) || :
+}

@@ -12,6 +12,9 @@ sshd-frozen|ssh|sshd and its sessions are stopped (SIGSTOP): connects succeed, n
 sshd-down|ssh|no sshd: connects are refused; sessions that are open live on
 host-key|ssh|sshd shows another host key
 auth-refused|ssh|sshd accepts the key no more
+sshd-full|ssh|sshd takes one connection that has not logged in yet, and drops all others
+sshd-one-session|ssh|sshd opens one session a connection
+clock-skew|ssh|`date` is off by a while, for what an SSH session sees (LAB_SKEW=300 seconds)
 slow-link|any|256 kbit/s in both directions (LAB_RATE=256kbit)
 paused|any|the whole machine is paused (docker pause)
 killed|any|the whole machine is killed; off starts it again, as after a reboot
@@ -22,6 +25,8 @@ docker-denied|app|deploy may not use the engine
 no-compose|app|there is no Compose, of either generation
 disk-full|app|no byte is free in /var/lib/docker (the first time on a host restarts its containers)
 port-taken|app|a stranger listens on the web port (LAB_PORT; default 80, on vps 8082)
+registry-refused|app|what the host sends to the registry is answered with a TCP reset
+registry-silent|app|what the host sends to the registry vanishes
 pool-down|app|every container on the host is killed
 app-paused|app|every container on the host is paused: connects succeed, nothing answers
 haproxy-down|router|no HAProxy: port 80 is refused
@@ -161,6 +166,29 @@ fault_auth_refused() {
   if [[ $2 == on ]]; then inside "$1" rm -f /etc/ssh/authorized/deploy; else
     inside "$1" install -m 644 /lab/identity/authorized_keys /etc/ssh/authorized/deploy; fi
 }
+# sshd with one option more, that its log may tell of.
+sshd_option() {
+  local h=$1 want=$2 option=$3
+  if [[ $want == on ]]; then
+    inside "$h" sh -c 'cd /etc/ssh && cp -p sshd_config .sshd_config.kept && printf "%s\nLogLevel VERBOSE\n" "$1" >>sshd_config' sh "$option"
+  else
+    inside "$h" sh -c 'cd /etc/ssh && mv .sshd_config.kept sshd_config'
+  fi
+  inside "$h" sv -w 10 restart sshd >/dev/null
+  wait_for 10 "sshd of $h" banner "$(addr "$h")"
+}
+fault_sshd_full() { sshd_option "$1" "$2" 'MaxStartups 1:100:1'; }
+fault_sshd_one_session() { sshd_option "$1" "$2" 'MaxSessions 1'; }
+# The kernel of a container is the machine's, so its clock cannot be set; each use is counted in /run/lab-skew.
+fault_clock_skew() {
+  if [[ $2 == on ]]; then
+    inside "$1" sh -c ': >/run/lab-skew && chmod 666 /run/lab-skew
+      printf "%s\n" "#!/bin/sh" "echo \$PPID >>/run/lab-skew" "exec /usr/bin/date -d \"$1 seconds\" \"\$@\"" >/usr/local/bin/date
+      chmod 755 /usr/local/bin/date' sh "${LAB_SKEW:-300}"
+  else
+    inside "$1" rm -f /usr/local/bin/date /run/lab-skew
+  fi
+}
 fault_slow_link() {
   local peer rate=${LAB_RATE:-256kbit}
   peer=$(in_net "$1" ip -j link show eth0 | jq '.[0].link_index')
@@ -274,6 +302,10 @@ fault_port_taken() {
     inside "$1" pkill -x lab-refuse || :
   fi
 }
+fault_registry_refused() {
+  rule "$1" "$2" registry-refused filter OUTPUT -p tcp -d "$(addr registry)" --dport 5000 -j REJECT --reject-with tcp-reset
+}
+fault_registry_silent() { rule "$1" "$2" registry-silent filter OUTPUT -p tcp -d "$(addr registry)" --dport 5000 -j DROP; }
 fault_pool_down() {
   local ids note=$STATE/faults/.pool-down.$1
   if [[ $2 == on ]]; then
@@ -301,7 +333,8 @@ fault_haproxy_hang() {
 fault_no_map() {
   if [[ $2 == on ]]; then
     inside "$1" sh -euc 'cd /etc/haproxy && mv pointsman .pointsman.kept
-      sed -i -e "/txn\./d" -e "s/use_backend .*/default_backend shop_blue/" haproxy.cfg'
+      sed -i -e "/txn\./d" -e "s/use_backend .*/default_backend shop_blue/" \
+        -e "/set-var(check/d" -e "s|uri-lf [^ ]*|uri /up|" -e "/server-state/d" haproxy.cfg'
   else
     inside "$1" sh -euc 'cd /etc/haproxy && if [ -d .pointsman.kept ]; then rm -rf pointsman && mv .pointsman.kept pointsman; fi
       /etc/lab-start.d/router'

@@ -88,16 +88,20 @@ Host ${SSH_HOSTS[*]} $PREFIX.*
 CONFIG
 }
 
+backend_head() {
+  printf 'backend %s from pools\n' "$1"
+  printf '    load-server-state-from-file local\n    server-state-file-name /etc/haproxy/pointsman/%s.state\n' "$1"
+}
 server_line() { printf '    server %s %s:%s\n' "$1" "$(addr "$1")" "$2"; }
 make_router_config() {
   local name=$1 d=$STATE/hosts/$1/router backends
   mkdir -p "$d"
   if [[ $name == vps ]]; then
-    backends=$(echo 'backend shop_blue from pools'; server_line vps 8081
-      echo; echo 'backend shop_green from pools'; server_line vps 8082)
+    backends=$(backend_head shop_blue; server_line vps 8081
+      echo; backend_head shop_green; server_line vps 8082)
   else
-    backends=$(echo 'backend shop_blue from pools'; server_line web1 80; server_line web2 80
-      echo; echo 'backend shop_green from pools'; server_line web3 80; server_line web4 80)
+    backends=$(backend_head shop_blue; server_line web1 80; server_line web2 80
+      echo; backend_head shop_green; server_line web3 80; server_line web4 80)
   fi
   awk -v name="$name" -v backends="$backends" '
     $0 == "@BACKENDS@" { print backends; next } { gsub(/@NAME@/, name); print }' \

@@ -74,14 +74,22 @@ have_volume() { docker volume inspect "$1" >/dev/null 2>&1; }
 volume_dir() { docker volume inspect -f '{{.Mountpoint}}' "$1"; }
 volume_done() { have_volume "$1" && [[ -e $(volume_dir "$1")/.done ]]; }
 
-# build_release TAG RECIPE REGISTRY: the app's and nginx's images of one release, as REGISTRY/shop:TAG, not yet pushed.
+# build_release TAG RECIPE REGISTRY [FILLER]: the app's and nginx's images of one release, as REGISTRY/shop:TAG, not yet
+# pushed. FILLER is `random:8M` or `zeros:300M`: a file of that size in the app's image, which compresses not at all or
+# to nothing.
 build_release() {
-  local tag=$1 recipe=$2 registry=$3 work
+  local tag=$1 recipe=$2 registry=$3 filler=${4:-} work
   work=$(mktemp -d)
   mkdir -p "$work/shop/app" "$work/nginx/usr/share/shop"
   [[ $recipe == base ]] || cp -r "$LAB_DIR/app/tags/$recipe/." "$work/shop/app/"
   [[ $recipe == "$tag" || $recipe == base ]] || echo "$tag" >"$work/shop/app/RELEASE"
   echo "$tag" >"$work/nginx/usr/share/shop/RELEASE"
+  case $filler in
+    '') ;;
+    random:*) head -c "${filler#*:}" /dev/urandom >"$work/shop/app/filler" ;;
+    zeros:*) head -c "${filler#*:}" /dev/zero >"$work/shop/app/filler" ;;
+    *) die "no filler '$filler'" ;;
+  esac
   [[ $tag == base ]] || {
     release_image "$work/shop" "$IMG_SHOP" "$tag" "$registry/shop:$tag" "--chown=1000:1000"
     release_image "$work/nginx" "$IMG_NGINX" "$tag" "$registry/shop-nginx:$tag" ""
