@@ -9,7 +9,7 @@ use rand::Rng as _;
 use super::{Done, Held, Right, Snapshot, Store, StoreError, Take};
 use crate::observe::ServerState;
 use crate::observe::state;
-use crate::remote::{Claim, Fence, Output, RemoteError, Script, Server, Session, Sessions};
+use crate::remote::{Claim, Fence, Guarded, Output, RemoteError, Script, Server, Session, Sessions};
 
 /// Longest that one write may take on a router, once its lock is free: a few small files.
 const WRITE: Duration = Duration::from_secs(20);
@@ -80,7 +80,7 @@ impl Servers {
             let script = script();
             async move {
                 let session = self.sessions.session(router);
-                let output = session.mutate(fence, step, &script, WRITE).await;
+                let output = session.mutate(&Guarded::new(fence, step), &script, WRITE).await;
                 written(output.map_err(|error| write_error(what, error))?, &session, right)
             }
         });
@@ -113,12 +113,15 @@ impl Servers {
             expect,
             hold: true,
             owner: take.owner.clone(),
-            steal: take.steal.clone(),
+            steal: take.steal.iter().cloned().collect(),
         };
         let (session, fence) = (self.sessions.session(router), self.fence(&take.right()));
         let step = format!("acquire-{:08x}", rand::rng().random::<u32>());
         let forget = Script::new("rm -f \"$STATE/phase\"").var("STATE", &self.state_dir);
-        match session.fence(&fence, &step, &claim, &forget, WRITE).await {
+        match session
+            .fence(&Guarded::new(&fence, &step), &claim, &forget, WRITE)
+            .await
+        {
             Ok(_) => Ok(Done::Applied),
             // The guard tells neither of these from a repetition.
             Err(RemoteError::Raced { seen, .. } | RemoteError::Fenced { seen, .. }) => {
@@ -291,7 +294,10 @@ fn write_error(what: &'static str, error: RemoteError) -> StoreError {
         },
         RemoteError::Locked { holder, owner, .. } => StoreError::Locked { holder, owner },
         RemoteError::Raced { seen, .. } => StoreError::Raced { seen },
-        RemoteError::Refused { .. } | RemoteError::Script(_) => StoreError::Refused {
+        RemoteError::Unfenced { .. }
+        | RemoteError::Busy { .. }
+        | RemoteError::Refused { .. }
+        | RemoteError::Script(_) => StoreError::Refused {
             problem: words,
             hint: "see what `pointsman doctor` says of that server".to_owned(),
         },
