@@ -18,7 +18,7 @@ pub mod plan;
 pub mod remote;
 pub mod report;
 pub mod run;
-pub mod state;
 pub mod simulate;
+pub mod state;
 pub mod steps;
 pub mod switch;

@@ -14,10 +14,32 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
+# The stores' tests start servers of their own; the packages' services are neither wanted nor started.
+services=()
+[ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
+command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
 if [ ${#need[@]} -gt 0 ]; then
   say "installing ${need[*]}"
   as_root apt-get update -q
+  policy=/usr/sbin/policy-rc.d
+  if [ ${#services[@]} -gt 0 ]; then
+    # No cluster is made, and invoke-rc.d starts nothing while the packages are configured.
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' |
+      as_root tee /etc/postgresql-common/createcluster.d/pointsman-tests.conf >/dev/null
+    if [ -e $policy ]; then policy=; else
+      printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+      as_root chmod 755 $policy
+      trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+  fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${need[@]}"
+  if [ ${#services[@]} -gt 0 ]; then
+    [ -z "$policy" ] || { as_root rm -f $policy; trap - EXIT; }
+    # Installing enables them for the next boot; the tests do not want that either.
+    as_root deb-systemd-helper disable "${services[@]}" >/dev/null || true
+    say "installed without starting or enabling a service: ${services[*]} (clusters are not made: see createcluster.d)"
+  fi
 fi
 # Prebuilt tools are not assumed: cargo builds them once, into the user's own cargo folder.
 command -v cargo-nextest >/dev/null || { say "building cargo-nextest"; cargo install -q cargo-nextest --locked; }

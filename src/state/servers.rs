@@ -113,13 +113,15 @@ impl Servers {
             expect,
             hold: true,
             owner: take.owner.clone(),
-            steal: take.steal.clone().into_iter().collect(),
+            steal: take.steal.iter().cloned().collect(),
         };
         let (session, fence) = (self.sessions.session(router), self.fence(&take.right()));
         let step = format!("acquire-{:08x}", rand::rng().random::<u32>());
         let forget = Script::new("rm -f \"$STATE/phase\"").var("STATE", &self.state_dir);
-        let work = Guarded::new(&fence, &step);
-        match session.fence(&work, &claim, &forget, WRITE).await {
+        match session
+            .fence(&Guarded::new(&fence, &step), &claim, &forget, WRITE)
+            .await
+        {
             Ok(_) => Ok(Done::Applied),
             // The guard tells neither of these from a repetition.
             Err(RemoteError::Raced { seen, .. } | RemoteError::Fenced { seen, .. }) => {
@@ -292,9 +294,9 @@ fn write_error(what: &'static str, error: RemoteError) -> StoreError {
         },
         RemoteError::Locked { holder, owner, .. } => StoreError::Locked { holder, owner },
         RemoteError::Raced { seen, .. } => StoreError::Raced { seen },
-        RemoteError::Refused { .. }
-        | RemoteError::Unfenced { .. }
+        RemoteError::Unfenced { .. }
         | RemoteError::Busy { .. }
+        | RemoteError::Refused { .. }
         | RemoteError::Script(_) => StoreError::Refused {
             problem: words,
             hint: "see what `pointsman doctor` says of that server".to_owned(),
