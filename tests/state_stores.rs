@@ -30,6 +30,8 @@ mod servers;
 #[path = "state_stores/suite.rs"]
 mod suite;
 mod support;
+#[path = "state_stores/whole_runs.rs"]
+mod whole_runs;
 
 use bench::Bench;
 use pointsman::state::Store;

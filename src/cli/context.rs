@@ -1,5 +1,6 @@
 //! What every command has: the arguments that all share, the reporter, and a way to end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anstream::ColorChoice;
@@ -8,9 +9,14 @@ use tokio::sync::watch;
 
 use super::args::{Cli, Color};
 use super::outcome::Outcome;
+use crate::fleet::Fleet;
+use crate::fleet::ssh::SshFleet;
+use crate::fleet::stored::StoredFleet;
 use crate::inventory::{self, Inventory};
 use crate::remote::Sessions;
-use crate::report::{self, Kind, Sink, Stream};
+use crate::report::{self, Kind, Prober, Sink, Stream};
+use crate::state;
+use crate::switch::connector_for;
 
 /// What every command has.
 pub(super) struct App {
@@ -89,6 +95,25 @@ impl App {
     pub(super) fn sessions(&self, inventory: &Inventory) -> Result<Sessions, Outcome> {
         Sessions::new(&inventory.ssh)
             .map_err(|error| Outcome::refused(format!("no private folder for SSH could be made: {error}")))
+    }
+
+    /// The servers of an environment, with the team's store in front of them where it has one.
+    pub(super) fn fleet(
+        &self,
+        inventory: &Arc<Inventory>,
+        sessions: Sessions,
+        prober: Option<Arc<Prober>>,
+    ) -> Result<Arc<dyn Fleet>, Outcome> {
+        let fleet = Arc::new(SshFleet {
+            connector: connector_for(&inventory.switch),
+            inventory: inventory.clone(),
+            sessions,
+            prober,
+        });
+        Ok(match state::team(inventory)? {
+            None => fleet,
+            Some(store) => Arc::new(StoredFleet::new(fleet, store)),
+        })
     }
 
     /// A command's answer: an event for programs, text on standard output for people.

@@ -6,8 +6,10 @@ use futures::future::join_all;
 
 use super::context::App;
 use super::outcome::Outcome;
+use crate::inventory::Inventory;
 use crate::observe::doctor;
-use crate::switch::connector_for;
+use crate::state;
+use crate::switch::{Finding, connector_for};
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
@@ -21,12 +23,14 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     );
     let hosts = doctor::hosts(&inventory, &sessions);
     let registry = doctor::registry(&inventory);
-    let (routers, hosts, registry) = futures::future::join3(routers, hosts, registry).await;
+    let store = store(&inventory);
+    let (routers, hosts, registry, store) = futures::future::join4(routers, hosts, registry, store).await;
     let findings: Vec<_> = routers
         .into_iter()
         .flatten()
         .chain(hosts)
         .chain(registry)
+        .chain(store)
         .collect();
     let mut text = String::new();
     for finding in &findings {
@@ -50,4 +54,20 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
             "{bad} findings need mending, see above"
         ))),
     }
+}
+
+/// Looks at the team's store, where there is one.
+async fn store(inventory: &Inventory) -> Option<Finding> {
+    let read = match state::team(inventory) {
+        Ok(store) => {
+            let store = store?;
+            let read = store.read().await;
+            read.map(|seen| format!("{} answers, and is at epoch {}", store.name(), seen.epoch))
+        }
+        Err(error) => Err(error),
+    };
+    Some(match read {
+        Ok(words) => Finding::good("store", words),
+        Err(error) => Finding::bad("store", error.to_string(), error.hint().unwrap_or("see [state]")),
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures::future::OptionFuture;
 use serde::Serialize;
 
 use super::args::History;
@@ -9,6 +10,7 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::journal::{self, Line, LineKind};
 use crate::observe;
+use crate::state::{self, Store};
 
 /// One run in a line.
 #[derive(Debug, Serialize)]
@@ -22,11 +24,25 @@ struct Row {
 
 pub(super) async fn run(app: &App, args: &History) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let journals = observe::journals::read(&inventory, &sessions)
-        .await
-        .map_err(|problem| {
-            Outcome::refused(problem).hint(format!("pointsman -e {} doctor", inventory.env))
-        })?;
+    let store = state::team(&inventory)?;
+    let (servers, store) = futures::future::join(
+        observe::journals::read(&inventory, &sessions),
+        OptionFuture::from(store.as_deref().map(Store::journals)),
+    )
+    .await;
+    let stored = store.map(|read| read.map_err(|error| error.to_string()));
+    let copies = match (servers, stored) {
+        (Ok(servers), Some(Ok(stored))) => [servers, stored].concat(),
+        (Ok(journals), None) | (Err(_), Some(Ok(journals))) => journals,
+        (Ok(journals), Some(Err(problem))) => {
+            app.sink.warn(format!("the store cannot be read: {problem}"));
+            journals
+        }
+        (Err(problem), _) => {
+            return Err(Outcome::refused(problem).hint(format!("pointsman -e {} doctor", inventory.env)));
+        }
+    };
+    let journals = observe::journals::fullest(copies);
     match &args.run {
         None => list(app, &journals),
         Some(run) => show(app, &inventory.env, run, &journals),

@@ -1,40 +1,43 @@
 //! `pointsman lock status|acquire|release`: the environment's lock by hand.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::args::{Lock, LockCommand};
 use super::context::App;
 use super::outcome::Outcome;
-use crate::fleet::{End, Records};
+use crate::fleet::End;
 use crate::inventory::Inventory;
-use crate::observe::{self, Observation, Owner};
-use crate::remote::{Claim, Fence, Guarded, Script, Sessions};
-use crate::switch::connector_for;
-
-/// Longest that writing a lock on one router may take.
-const WRITE: Duration = Duration::from_secs(20);
+use crate::observe::{Observation, Owner};
+use crate::plan;
+use crate::state::{self, Right, Store, Take};
 
 pub(super) async fn run(app: &App, args: &Lock) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory.switch);
-    let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
+    let inventory = Arc::new(inventory);
+    let stores = state::all(&inventory, &sessions)?;
+    let seen = app.fleet(&inventory, sessions, None)?.routers().await;
     match &args.command {
         LockCommand::Status => status(app, &inventory, &seen),
-        LockCommand::Acquire { message } => acquire(app, &inventory, &sessions, &seen, message).await,
-        LockCommand::Release { run } => release(app, &inventory, &sessions, &seen, run.as_deref()).await,
+        LockCommand::Acquire { message } => acquire(app, &inventory, &stores, &seen, message).await,
+        LockCommand::Release { run } => release(app, &inventory, &stores, &seen, run.as_deref()).await,
     }
 }
 
 fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Result<Outcome, Outcome> {
     let mut text = String::new();
     let mut rows = Vec::new();
-    for (name, router) in &seen.routers {
-        let (words, owner) = match router {
+    let routers = seen
+        .routers
+        .iter()
+        .map(|(name, read)| (name, read.as_ref().map(|router| &router.state)));
+    let store = seen.store.iter().map(|(name, read)| (name, read.as_ref()));
+    for (name, read) in store.chain(routers) {
+        let (words, owner) = match read {
             Err(problem) => (format!("in doubt: {problem}"), None),
-            Ok(router) => match &router.state.holder {
-                None => (format!("free, epoch {}", router.state.epoch), None),
+            Ok(state) => match &state.holder {
+                None => (format!("free, epoch {}", state.epoch), None),
                 Some(holder) => {
-                    let owner = router.state.owner.clone();
+                    let owner = state.owner.clone();
                     let by = owner.as_ref().map_or_else(String::new, |owner| {
                         let message = owner.message.as_ref().map_or(String::new(), |m| format!(": {m}"));
                         format!(
@@ -42,14 +45,10 @@ fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Result<Outcom
                             owner.command, owner.who, owner.since
                         )
                     });
-                    let age = router
-                        .state
+                    let age = state
                         .owner_age_s
                         .map_or(String::new(), |s| format!(", {s} s ago by its clock"));
-                    (
-                        format!("held by {holder}{by}{age}, epoch {}", router.state.epoch),
-                        owner,
-                    )
+                    (format!("held by {holder}{by}{age}, epoch {}", state.epoch), owner)
                 }
             },
         };
@@ -70,7 +69,7 @@ fn status(app: &App, inventory: &Inventory, seen: &Observation) -> Result<Outcom
 async fn acquire(
     app: &App,
     inventory: &Inventory,
-    sessions: &Sessions,
+    stores: &[Arc<dyn Store>],
     seen: &Observation,
     message: &str,
 ) -> Result<Outcome, Outcome> {
@@ -88,13 +87,19 @@ async fn acquire(
         since: jiff::Timestamp::now(),
         message: Some(message.to_owned()),
     };
-    let claim = Claim {
-        hold: true,
-        owner: serde_json::to_string(&owner).unwrap_or_default(),
-        ..Claim::default()
-    };
-    let fence = fence_of(app, inventory, seen);
-    take(inventory, sessions, seen, &fence, &claim, &Script::new(":")).await?;
+    plan::store_is_there(&inventory.env, seen)
+        .map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))?;
+    let held: Vec<String> = seen
+        .holders()
+        .into_iter()
+        .filter(|holder| !holder.is_over())
+        .map(|holder| holder.run)
+        .collect();
+    let owner = serde_json::to_string(&owner).unwrap_or_default();
+    take(app, stores, seen, owner, |run| {
+        !held.iter().any(|held| held == run)
+    })
+    .await?;
     let text = format!("{} is locked as {}", inventory.env, app.run);
     app.data("lock", &text, &text);
     Ok(Outcome::done())
@@ -103,14 +108,15 @@ async fn acquire(
 async fn release(
     app: &App,
     inventory: &Inventory,
-    sessions: &Sessions,
+    stores: &[Arc<dyn Store>],
     seen: &Observation,
     run: Option<&str>,
 ) -> Result<Outcome, Outcome> {
     let env = &inventory.env;
-    let holders: Vec<_> = seen
-        .readable()
-        .filter_map(|(_, r)| Some((r.state.holder.clone()?, r.state.owner.clone())))
+    let routers = seen.readable().map(|(_, router)| &router.state);
+    let holders: Vec<_> = routers
+        .chain(seen.stored().map(|(_, state)| state))
+        .filter_map(|state| Some((state.holder.clone()?, state.owner.clone())))
         .collect();
     let Some((holder, owner)) = holders.first() else {
         let text = format!("{env} is not locked");
@@ -125,50 +131,53 @@ async fn release(
         )
         .hint(format!("if it is dead: pointsman -e {env} lock release {holder}")));
     }
+    if let Some((name, Err(problem))) = &seen.store {
+        app.sink.warn(format!("goes on without the {name}: {problem}"));
+    }
     // A new epoch first: whatever the dead run still has under way is refused from here on.
-    let fence = fence_of(app, inventory, seen);
-    let claim = Claim {
-        hold: true,
-        steal: vec![holder.clone()],
-        ..Claim::default()
-    };
-    let unlock = Records {
-        unlock: true,
-        ..Records::default()
-    };
-    take(inventory, sessions, seen, &fence, &claim, &unlock.script(&fence)).await?;
+    for (store, right) in take(app, stores, seen, String::new(), |_| true)
+        .await?
+        .iter()
+        .rev()
+    {
+        store.release(right).await?;
+    }
     let text = format!("the lock of {holder} on {env} is released");
     app.data("lock", &text, &text);
     Ok(Outcome::done())
 }
 
-fn fence_of(app: &App, inventory: &Inventory, seen: &Observation) -> Fence {
-    Fence {
-        state_dir: inventory.state_dir(),
-        epoch: seen.highest_epoch() + 1,
-        run: app.run.clone(),
-    }
-}
-
-/// Takes the lock as a run does: by compare-and-set on the first router, then on the others.
-async fn take(
-    inventory: &Inventory,
-    sessions: &Sessions,
+/// Takes the lock as a run does, by compare-and-set in each store in turn; who holds it there is robbed where that is
+/// allowed. A store that could not be read is left out.
+async fn take<'a>(
+    app: &App,
+    stores: &'a [Arc<dyn Store>],
     seen: &Observation,
-    fence: &Fence,
-    claim: &Claim,
-    script: &Script,
-) -> Result<(), Outcome> {
-    let first = seen.readable().next().map_or(0, |(_, router)| router.state.epoch);
-    for (number, router) in inventory.switch.routers.iter().enumerate() {
-        let claim = Claim {
-            expect: (number == 0).then_some(first),
-            ..claim.clone()
+    owner: String,
+    may_rob: impl Fn(&str) -> bool,
+) -> Result<Vec<(&'a Arc<dyn Store>, Right)>, Outcome> {
+    let first = seen.readable().next().map(|(_, router)| &router.state);
+    // In the order of `state::all`.
+    let team = seen.store.as_ref().map(|(_, read)| read.as_ref().ok());
+    let states = team.into_iter().chain([first]);
+    let mut taken: Vec<(&Arc<dyn Store>, Right)> = Vec::new();
+    for (store, state) in stores.iter().zip(states) {
+        let Some(state) = state else { continue };
+        let take = Take {
+            expect_epoch: state.epoch,
+            epoch: seen.highest_epoch() + 1,
+            run: app.run.clone(),
+            owner: owner.clone(),
+            steal: state.holder.clone().filter(|run| may_rob(run)),
         };
-        sessions
-            .session(&router.server())
-            .fence(&Guarded::new(fence, "lock"), &claim, script, WRITE)
-            .await?;
+        if let Err(error) = store.acquire(&take).await {
+            for (store, right) in taken.iter().rev() {
+                // What is left there has an older epoch than the next run's: it keeps nobody out.
+                drop(store.release(right).await);
+            }
+            return Err(error.into());
+        }
+        taken.push((store, take.right()));
     }
-    Ok(())
+    Ok(taken)
 }

@@ -4,6 +4,7 @@ use crate::fleet::{End, StepError};
 use crate::plan::Refusal;
 use crate::remote::RemoteError;
 use crate::run::Finished;
+use crate::state::StoreError;
 
 /// How a command ends.
 #[derive(Debug)]
@@ -80,10 +81,20 @@ impl From<StepError> for Outcome {
 
 impl From<RemoteError> for Outcome {
     fn from(error: RemoteError) -> Outcome {
-        let mut outcome = Outcome::from(StepError::from(error));
-        if outcome.end == End::Failed {
-            outcome.end = End::Refused;
-        }
-        outcome
+        before_any_step(StepError::from(error))
     }
+}
+
+impl From<StoreError> for Outcome {
+    fn from(error: StoreError) -> Outcome {
+        before_any_step(StepError::from(error))
+    }
+}
+
+fn before_any_step(error: StepError) -> Outcome {
+    let mut outcome = Outcome::from(error);
+    if outcome.end == End::Failed {
+        outcome.end = End::Refused;
+    }
+    outcome
 }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use super::args::Plan;
 use super::context::App;
 use super::outcome::Outcome;
-use crate::fleet::ssh::SshFleet;
 use crate::inventory::parse_tag;
 use crate::plan::{Intent, Wish};
 use crate::run;
-use crate::switch::connector_for;
 
 pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
     parse_tag(&args.tag).map_err(|error| Outcome::invalid(error.to_string()))?;
@@ -19,18 +17,13 @@ pub(super) async fn run(app: &App, args: &Plan) -> Result<Outcome, Outcome> {
         flip: !args.no_flip,
     };
     let inventory = Arc::new(inventory);
-    let fleet = SshFleet {
-        connector: connector_for(&inventory.switch),
-        inventory: inventory.clone(),
-        sessions,
-        prober: None,
-    };
+    let fleet = app.fleet(&inventory, sessions, None)?;
     let wish = Wish {
         without: args.without.clone(),
         drop_env: args.drop_env.clone(),
         ..Wish::from(intent)
     };
-    let plan = run::make(&inventory, &fleet, &wish, &app.run, &app.who)
+    let plan = run::make(&inventory, fleet.as_ref(), &wish, &app.run, &app.who)
         .await
         .map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))?;
     if let Some(file) = &args.output {

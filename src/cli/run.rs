@@ -8,16 +8,14 @@ use jiff::Timestamp;
 
 use super::context::App;
 use super::outcome::Outcome;
-use crate::fleet::ssh::SshFleet;
 use crate::fleet::{End, Fleet};
 use crate::inventory::Inventory;
 use crate::journal::{FileLog, local_folder};
-use crate::observe::{Holder, Hot, Observation};
+use crate::observe::{Holder, Hot, Observation, SILENT};
 use crate::plan::{self, Intent, Plan, Refusal, Wish};
 use crate::remote::Sessions;
-use crate::report::{Kind, ProbeTarget, Prober};
-use crate::run::{self, Request, SILENT};
-use crate::switch::connector_for;
+use crate::report::{Awaited, Kind, ProbeTarget, Prober};
+use crate::run::{self, Request};
 
 /// Pause between two looks at a lock that somebody else holds.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -30,7 +28,7 @@ pub(super) async fn run(
     wait: Option<Duration>,
 ) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let work = Work::new(app, inventory, sessions, &wish.intent);
+    let work = Work::new(app, inventory, sessions, &wish.intent)?;
     work.finish(&wish, kept, wait).await
 }
 
@@ -41,13 +39,13 @@ pub(super) async fn take_over(
     intent: fn(String) -> Intent,
 ) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let work = Work::new(app, inventory, sessions, &intent(String::new()));
+    let work = Work::new(app, inventory, sessions, &intent(String::new()))?;
     let Some(holder) = work.unfinished(named).await? else {
         let words = match named {
             Some(run) => format!("run {run} is not unfinished: nothing to do"),
             None => "no run is unfinished: nothing to do".to_owned(),
         };
-        work.prober.finish(None, None).await;
+        work.prober.finish(None, None, Awaited::All).await;
         app.data("run", &serde_json::json!({ "unfinished": null }), &words);
         return Ok(Outcome::done());
     };
@@ -58,12 +56,17 @@ pub(super) async fn take_over(
 struct Work<'a> {
     app: &'a App,
     inventory: Arc<Inventory>,
-    fleet: Arc<SshFleet>,
+    fleet: Arc<dyn Fleet>,
     prober: Arc<Prober>,
 }
 
 impl<'a> Work<'a> {
-    fn new(app: &'a App, inventory: Inventory, sessions: Sessions, intent: &Intent) -> Work<'a> {
+    fn new(
+        app: &'a App,
+        inventory: Inventory,
+        sessions: Sessions,
+        intent: &Intent,
+    ) -> Result<Work<'a>, Outcome> {
         let inventory = Arc::new(inventory);
         let tag = match intent {
             Intent::Deploy { tag, .. } => Some(tag.clone()),
@@ -77,18 +80,13 @@ impl<'a> Work<'a> {
         });
         // The prober starts before anything else, so that it has seen the time before the change.
         let prober = Arc::new(prober(&inventory));
-        let fleet = Arc::new(SshFleet {
-            connector: connector_for(&inventory.switch),
-            inventory: inventory.clone(),
-            sessions,
-            prober: Some(prober.clone()),
-        });
-        Work {
+        let fleet = app.fleet(&inventory, sessions, Some(prober.clone()))?;
+        Ok(Work {
             app,
             inventory,
             fleet,
             prober,
-        }
+        })
     }
 
     /// Plans, executes, and gives the receipt.
@@ -107,7 +105,12 @@ impl<'a> Work<'a> {
             .as_ref()
             .filter(|plan| plan.flips)
             .map(|plan| plan.release.tag.clone());
-        let receipt = self.prober.finish(old.as_deref(), new.as_deref()).await;
+        // What somebody wants now is not held up by the pool that it leaves.
+        let awaited = match wish.intent {
+            Intent::Rollback { .. } | Intent::Flip { .. } | Intent::Abort { .. } => Awaited::OfTheNew,
+            Intent::Deploy { .. } | Intent::Resume { .. } | Intent::Prune { .. } => Awaited::All,
+        };
+        let receipt = self.prober.finish(old.as_deref(), new.as_deref(), awaited).await;
         // Before a plan stands, nothing was touched: there is nothing to give a receipt for.
         if plan.is_some() {
             self.app.sink.emit(Kind::Receipt(receipt));

@@ -2,23 +2,30 @@
 
 use std::fmt::Write as _;
 
+use futures::future::OptionFuture;
+
 use super::context::App;
 use super::outcome::Outcome;
 use crate::fleet::End;
+use crate::fleet::stored::look;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{self, Hot, Observation};
 use crate::plan::{self, Intent};
+use crate::state;
 use crate::switch::connector_for;
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
     let connector = connector_for(&inventory.switch);
-    let (mut seen, hosts) = futures::future::join(
+    let store = state::team(&inventory)?;
+    let (mut seen, hosts, store) = futures::future::join3(
         observe::routers::observe(&inventory, &sessions, connector.as_ref()),
         observe::hosts::observe(&inventory, &sessions),
+        OptionFuture::from(store.as_deref().map(look)),
     )
     .await;
     seen.hosts = hosts;
+    seen.store = store;
     let text = describe(&inventory, &seen);
     let hot = match seen.hot() {
         Hot::Pool(pool) => serde_json::json!(pool),
@@ -87,6 +94,12 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
                 Err(problem) => writeln!(out, "    {host}: cannot be read: {problem}"),
             };
         }
+    }
+    if let Some((name, read)) = &seen.store {
+        let _ = match read {
+            Ok(state) => writeln!(out, "  {name}: epoch {}", state.epoch),
+            Err(problem) => writeln!(out, "  {name}: cannot be read: {problem}"),
+        };
     }
     let holders = seen.holders();
     let unfinished = holders.iter().find(|holder| !holder.is_over());

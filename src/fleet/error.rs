@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::remote::RemoteError;
+use crate::state::StoreError;
 use crate::switch::SwitchError;
 
 /// How a run ends; each has its exit code (DESIGN.md 7).
@@ -150,6 +151,23 @@ impl From<SwitchError> for StepError {
                 in_doubt,
                 ..StepError::failed(error.to_string())
             },
+        }
+    }
+}
+
+impl From<StoreError> for StepError {
+    fn from(error: StoreError) -> StepError {
+        let end = match &error {
+            StoreError::Fenced { .. } => End::Fenced,
+            StoreError::Locked { .. } | StoreError::Raced { .. } => End::Locked,
+            StoreError::InDoubt { .. } | StoreError::Unreachable { .. } | StoreError::Refused { .. } => {
+                End::Failed
+            }
+        };
+        StepError {
+            in_doubt: error.is_in_doubt(),
+            hint: error.hint().map(str::to_owned),
+            ..StepError::failed(error.to_string()).ending(end)
         }
     }
 }

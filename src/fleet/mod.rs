@@ -5,6 +5,7 @@ mod error;
 mod job;
 mod records;
 pub mod ssh;
+pub mod stored;
 
 use std::time::Duration;
 

@@ -23,6 +23,8 @@ pub struct Pending {
     /// Whether the mutation must not be made where they cannot be kept. From the flip on it must be
     /// made all the same: what protects the traffic goes before the record (FAULTS.md 75).
     pub required: bool,
+    /// The number of the first of them, from 0.
+    pub from: usize,
     upto: usize,
 }
 
@@ -39,6 +41,7 @@ impl Ledger {
         Pending {
             text: inner.lines[from..].concat(),
             required: !inner.lenient,
+            from,
             upto: inner.lines.len(),
         }
     }

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::Observation;
 use super::state::Owner;
 use crate::journal::{self, Line, Progress};
 
-/// A run that holds the lock on some router.
+/// A run that was not heard of for this long, by the clocks of who keeps its lock, may be taken over without being
+/// named. Several beats may be lost on a bad line before that.
+pub const SILENT: Duration = Duration::from_secs(15);
+
+/// A run that holds the lock on some router, or in the store.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The run.
     pub run: String,
-    /// The first router that says so.
+    /// The first that says so: the store, or a router.
     pub router: String,
     /// What it wrote about itself.
     pub owner: Option<Owner>,
@@ -22,12 +27,15 @@ pub struct Holder {
     pub heart: Option<String>,
     /// How far it came, by the fullest copy of its journal; or why that cannot be told.
     pub progress: Result<Progress, String>,
+    /// Whether it took the store's lock, came to no router, and is silent since: it has changed nothing and can no more,
+    /// since whoever is next takes the routers' epoch first.
+    pub came_to_nothing: bool,
 }
 
 impl Holder {
-    /// Whether the run has ended and could only not give its lock back.
+    /// Whether the run has ended and could only not give its lock back, or never began.
     pub fn is_over(&self) -> bool {
-        self.progress.as_ref().is_ok_and(Progress::is_over)
+        self.came_to_nothing || self.progress.as_ref().is_ok_and(Progress::is_over)
     }
 
     /// The step that it is, or was, in. Journals reach the routers with the next change there, hearts always beat: a
@@ -74,16 +82,16 @@ impl fmt::Display for Holder {
 impl Observation {
     /// Every run that holds the lock: one, unless somebody's inventory has another first router.
     ///
-    /// The lock is what the first router says, where runs compare and set. A holder on another router with no
-    /// higher epoch than the first one has seen was overtaken, or has ended, and something kept its word from
-    /// being heard there: that keeps nobody out.
+    /// The lock is what the first router says, where runs compare and set. A holder elsewhere, the store included, with
+    /// no higher epoch than the first router has seen was overtaken, or has ended, and something kept its word from
+    /// being heard there: that keeps nobody out. So does a store that was set back to an older copy.
     pub fn holders(&self) -> Vec<Holder> {
         let mut holders = BTreeMap::<&str, (Holder, Vec<Line>)>::new();
         let first = self.routers.first().map(|(name, _)| name.as_str());
         let decided = self.readable().find(|(name, _)| Some(*name) == first);
         let decided = decided.map(|(_, router)| (router.state.holder.as_ref(), router.state.epoch));
-        for (name, router) in self.readable() {
-            let state = &router.state;
+        let routers = self.readable().map(|(name, router)| (name, &router.state));
+        for (name, state) in routers.chain(self.stored()) {
             let Some(run) = &state.holder else { continue };
             if decided.is_some_and(|(holder, epoch)| holder != Some(run) && state.epoch <= epoch) {
                 continue;
@@ -96,6 +104,7 @@ impl Observation {
                     age_s: None,
                     heart: None,
                     progress: Err("no journal was found".to_owned()),
+                    came_to_nothing: false,
                 };
                 (holder, Vec::new())
             });
@@ -123,6 +132,12 @@ impl Observation {
                 if !lines.is_empty() {
                     holder.progress = journal::fold(&lines).map_err(|error| error.to_string());
                 }
+                let silent = holder
+                    .age_s
+                    .is_some_and(|age| age.unsigned_abs() >= SILENT.as_secs());
+                let only_stored = self.stored().is_some_and(|(name, _)| name == holder.router);
+                holder.came_to_nothing =
+                    only_stored && silent && self.readable().count() == self.routers.len();
                 holder
             })
             .collect()

@@ -1,40 +1,67 @@
-//! The journals that the routers keep: any machine can read what any other did.
+//! The journals that the servers keep: any machine can read what any other did.
+
+use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
 use super::routers::READ;
-use crate::inventory::Inventory;
-use crate::remote::{Script, Sessions};
+use crate::inventory::{Inventory, Pool};
+use crate::remote::{Output, Script, Server, Sessions};
 
-/// Every run's journal, as the router that has most of it keeps it: `(run, text)`.
+/// Every run's journal, from whoever has most of it: `(run, text)`. Where no router can be read, the first host of each
+/// pool is asked, which has a copy, too.
 ///
 /// # Errors
-/// In words, when no router could be read.
+/// In words, when nobody could be read.
 pub async fn read(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<(String, String)>, String> {
+    let routers = inventory.switch.routers.iter().map(|router| router.server());
+    let problem = match copies(inventory, sessions, routers.collect()).await {
+        Ok(journals) => return Ok(journals),
+        Err(problem) => problem,
+    };
+    let firsts = Pool::ALL
+        .into_iter()
+        .filter_map(|pool| inventory.hosts(pool).first());
+    let hosts = firsts.map(|host| host.server()).collect();
+    let journals = copies(inventory, sessions, hosts).await;
+    journals.map_err(|more| format!("{problem}\n{more}"))
+}
+
+/// Of copies of the same journals the longest of each: lines are only ever added.
+pub fn fullest(copies: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut journals = BTreeMap::<String, String>::new();
+    for (run, text) in copies {
+        let best = journals.entry(run).or_default();
+        if text.len() > best.len() {
+            *best = text;
+        }
+    }
+    journals.into_iter().collect()
+}
+
+async fn copies(
+    inventory: &Inventory,
+    sessions: &Sessions,
+    servers: Vec<Server>,
+) -> Result<Vec<(String, String)>, String> {
     let script = Script::new(include_str!("journals.sh")).var("STATE", inventory.state_dir());
     let script = &script;
-    let outputs = join_all(inventory.switch.routers.iter().map(|router| async move {
-        let session = sessions.connect(&router.server()).await?;
+    let outputs = join_all(servers.iter().map(|server| async move {
+        let session = sessions.connect(server).await?;
         session.read(script, READ).await
     }))
     .await;
-    let mut journals = std::collections::BTreeMap::<String, String>::new();
-    let mut problems = Vec::new();
-    for output in outputs {
-        match output {
-            Ok(output) => {
-                for (run, text) in output.sections() {
-                    let best = journals.entry(run.to_owned()).or_default();
-                    if text.len() > best.len() {
-                        text.clone_into(best);
-                    }
-                }
-            }
-            Err(error) => problems.push(error.to_string()),
-        }
+    let (read, problems): (Vec<_>, Vec<_>) = outputs.into_iter().partition(Result::is_ok);
+    if read.is_empty() {
+        let words: Vec<String> = problems
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|error| error.to_string())
+            .collect();
+        return Err(words.join("\n"));
     }
-    if problems.len() == inventory.switch.routers.len() {
-        return Err(problems.join("\n"));
-    }
-    Ok(journals.into_iter().collect())
+    let sections = read.iter().flatten().flat_map(Output::sections);
+    Ok(fullest(
+        sections.map(|(run, text)| (run.to_owned(), text.to_owned())),
+    ))
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use cold::ColdPool;
-pub use holder::Holder;
+pub use holder::{Holder, SILENT};
 pub use hosts::HostState;
 pub use routers::{Hot, RouterState};
 pub use state::{Owner, ServerState};
@@ -29,6 +29,9 @@ pub type Read<T> = (String, Result<T, String>);
 pub struct Observation {
     /// Each router, in the inventory's order; an error is why it could not be read.
     pub routers: Vec<Read<RouterState>>,
+    /// What the team's store says of the lock, where there is one besides the servers.
+    #[serde(default)]
+    pub store: Option<Read<ServerState>>,
     /// What the cold pool's hosts said, where the command needs them.
     pub cold: Option<ColdPool>,
     /// The app hosts' own state by pool and host, where the command needs them.

@@ -105,12 +105,17 @@ impl Observation {
             .filter_map(|(name, state)| Some((name.as_str(), state.as_ref().ok()?)))
     }
 
-    /// The highest epoch that any router has seen.
+    /// The highest epoch that any router, or the store, has seen.
     pub fn highest_epoch(&self) -> u64 {
-        self.readable()
-            .map(|(_, router)| router.state.epoch)
-            .max()
-            .unwrap_or(0)
+        let routers = self.readable().map(|(_, router)| router.state.epoch);
+        let store = self.stored().map(|(_, state)| state.epoch);
+        routers.chain(store).max().unwrap_or(0)
+    }
+
+    /// The store, where there is one and it could be read.
+    pub fn stored(&self) -> Option<(&str, &ServerState)> {
+        let (name, state) = self.store.as_ref()?;
+        Some((name, state.as_ref().ok()?))
     }
 
     /// What each router does with traffic and keeps of the pools, a line each.

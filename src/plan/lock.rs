@@ -16,6 +16,10 @@ pub(super) fn stolen(wish: &Wish, inventory: &Inventory, seen: &Observation) -> 
         _ => wish.steal.as_ref(),
     };
     let mut steal = Vec::new();
+    // What brings traffic back, or ends what was begun, needs the routers alone.
+    if matches!(wish.intent, Intent::Deploy { .. } | Intent::Prune { .. }) {
+        store_is_there(&inventory.env, seen)?;
+    }
     for holder in seen.holders() {
         if !holder.is_over() && ours != Some(&holder.run) {
             return Err(Refusal::Locked(in_words(&inventory.env, &holder)));
@@ -23,6 +27,20 @@ pub(super) fn stolen(wish: &Wish, inventory: &Inventory, seen: &Observation) -> 
         steal.push(holder.run);
     }
     Ok(steal)
+}
+
+/// A team that keeps its lock in a store means nobody to begin without it.
+///
+/// # Errors
+/// When there is a store that cannot be read.
+pub fn store_is_there(env: &str, seen: &Observation) -> Result<(), Refusal> {
+    match &seen.store {
+        Some((name, Err(problem))) => Err(Refusal::one(
+            format!("the {name} cannot be read, and the lock is kept there: {problem}"),
+            format!("pointsman -e {env} doctor"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn in_words(env: &str, holder: &Holder) -> String {

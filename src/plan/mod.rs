@@ -22,6 +22,7 @@ use crate::inventory::{Inventory, Pool};
 use crate::observe::cold::Wanted;
 use crate::observe::{Hot, Observation};
 
+pub use lock::store_is_there;
 pub use refuse::Refusal;
 
 /// The format of a kept plan; a newer one is refused.
@@ -216,6 +217,19 @@ pub struct Expects {
     /// been at work when this was read.
     #[serde(default)]
     pub routers: Vec<String>,
+    /// What the team's store said, where the run takes its lock first; none where there is no store, or the run goes on
+    /// without it.
+    #[serde(default)]
+    pub store: Option<Stored>,
+}
+
+/// What a store said of the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The highest epoch there.
+    pub epoch: u64,
+    /// Who held the lock there: somebody who has ended, or whose lock is taken over.
+    pub holder: Option<String>,
 }
 
 /// The run whose work a plan finishes, or takes back.
@@ -305,6 +319,10 @@ impl Plan {
                 epoch: seen.highest_epoch(),
                 first_epoch: seen.readable().next().map_or(0, |(_, router)| router.state.epoch),
                 routers: seen.routers_in_words(),
+                store: seen.stored().map(|(_, state)| Stored {
+                    epoch: state.epoch,
+                    holder: state.holder.clone(),
+                }),
             },
             from,
             to,

@@ -12,7 +12,18 @@ pub(super) fn warnings(inventory: &Inventory, seen: &Observation, plan: &Plan) -
         warnings.extend(back_meanwhile(seen, plan));
     }
     warnings.extend(clocks(seen));
+    warnings.extend(store(seen));
     warnings
+}
+
+/// What goes on without the store ([`super::store_is_there`]) has the routers' lock alone.
+fn store(seen: &Observation) -> Option<String> {
+    let (name, read) = seen.store.as_ref()?;
+    let problem = read.as_ref().err()?;
+    Some(format!(
+        "goes on without the {name}, under the routers' own lock: it cannot be read: {}",
+        problem.replace('\n', "; ")
+    ))
 }
 
 /// The pool that traffic leaves becomes the standby: can it be flipped back to? (FAULTS.md 25)

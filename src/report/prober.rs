@@ -41,6 +41,16 @@ pub struct Prober {
     tasks: Mutex<Option<JoinSet<()>>>,
 }
 
+/// Whose answers are awaited, of the requests that are under way when the prober ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// All of them.
+    All,
+    /// Those that were sent since the new release answers: who goes back because the other pool hangs is not held up by
+    /// what hangs there, which is counted as unanswered.
+    OfTheNew,
+}
+
 /// One router and what it answered.
 #[derive(Debug)]
 struct Asked {
@@ -57,6 +67,10 @@ struct Seen {
     /// Lost before the first good answer, over kept connections and over fresh ones.
     lost_before_any: (u64, u64),
     skipped: u64,
+    /// When each request that is under way was sent, by its number.
+    under_way: BTreeMap<u64, Timestamp>,
+    /// At the end: who was sent before this is not awaited.
+    awaited_since: Option<Timestamp>,
     latencies_us: Vec<u32>,
     last_good: Option<Instant>,
     longest_gap: Duration,
@@ -116,7 +130,7 @@ impl Prober {
             loop {
                 let news = asked.news.notified();
                 let reached = {
-                    let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    let seen = asked.seen();
                     seen.streak.0 == tag && seen.streak.1 >= in_a_row
                 };
                 if reached {
@@ -170,7 +184,7 @@ impl Prober {
         self.routers
             .iter()
             .filter_map(|asked| {
-                let seen = asked.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let seen = asked.seen();
                 let silent = seen.tags.is_empty()
                     && seen
                         .losses_before_any
@@ -185,7 +199,12 @@ impl Prober {
     /// Stops asking, waits for what is under way, and says what was seen. `old` and `new` are the
     /// releases before and after, where they are known; without `old` nothing served before, so that
     /// nothing could be lost before the first good answer.
-    pub async fn finish(&self, old: Option<&str>, new: Option<&str>) -> Receipt {
+    pub async fn finish(&self, old: Option<&str>, new: Option<&str>, awaited: Awaited) -> Receipt {
+        for asked in &self.routers {
+            let mut seen = asked.seen();
+            let first = new.and_then(|tag| Some(seen.tags.get(tag)?.first));
+            seen.awaited_since = first.filter(|_| awaited == Awaited::OfTheNew);
+        }
         self.stop.send_replace(true);
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut tasks) = tasks {
@@ -231,7 +250,7 @@ async fn ask(
         }
         while shots.try_join_next().is_some() {}
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            asked.seen.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
+            asked.seen().skipped += 1;
             continue;
         };
         let keep = number % 2 == 0;
@@ -243,14 +262,17 @@ async fn ask(
             request = request.header(reqwest::header::HOST, host);
         }
         let (asked, json) = (asked.clone(), json.clone());
+        let (at, since) = (Timestamp::now(), Instant::now());
+        asked.seen().under_way.insert(number, at);
         shots.spawn(async move {
-            let (at, since) = (Timestamp::now(), Instant::now());
             let answer = answer(request, json.as_deref()).await;
+            asked.seen().under_way.remove(&number);
             asked.record(at, since, keep, answer);
             drop(slot);
         });
     }
-    while shots.join_next().await.is_some() {}
+    // What is still under way and not awaited ends with `shots`.
+    while asked.awaits() && shots.join_next().await.is_some() {}
 }
 
 /// The release that answered, or why the request is lost.
@@ -287,6 +309,15 @@ impl Asked {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a request is under way whose answer is awaited.
+    fn awaits(&self) -> bool {
+        let seen = self.seen();
+        let since = seen.awaited_since;
+        seen.under_way
+            .values()
+            .any(|at| since.is_none_or(|since| *at >= since))
+    }
+
     fn risen(&self) -> Option<String> {
         let seen = self.seen();
         let (_, rate) = seen.watched.as_ref()?;
@@ -294,7 +325,7 @@ impl Asked {
     }
 
     fn record(&self, at: Timestamp, since: Instant, keep: bool, answer: Result<String, String>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         if keep {
             seen.keep_alive += 1;
         } else {
@@ -355,7 +386,7 @@ impl Asked {
     }
 
     fn receipt(&self, old: Option<&str>, new: Option<&str>) -> RouterReceipt {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         seen.latencies_us.sort_unstable();
         let quantile = |per_cent: usize| {
             let at = seen.latencies_us.len().saturating_sub(1) * per_cent / 100;
@@ -385,6 +416,7 @@ impl Asked {
             lost: seen.lost + if served_before { early } else { 0 },
             unserved: if served_before { 0 } else { early },
             skipped: seen.skipped,
+            unanswered: seen.under_way.len() as u64,
             longest_gap_ms: seen.longest_gap.as_secs_f64() * 1000.0,
             latency_p50_ms: quantile(50),
             latency_p99_ms: quantile(99),
@@ -401,148 +433,4 @@ impl Asked {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    /// A server whose every answer is what `answer` says for the n-th request; `None` hangs up.
-    async fn server(answer: fn(u64) -> Option<String>) -> ProbeTarget {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let count = Arc::new(std::sync::atomic::AtomicU64::new(0));
-        tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let count = count.clone();
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4096];
-                    while stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {
-                        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        let Some(text) = answer(number) else { return };
-                        if stream.write_all(text.as_bytes()).await.is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        ProbeTarget {
-            router: "lb1".into(),
-            url,
-            host_header: None,
-        }
-    }
-
-    fn ok(body: &str) -> Option<String> {
-        Some(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        ))
-    }
-
-    async fn probe(answer: fn(u64) -> Option<String>, wait: &str, old: Option<&str>) -> Receipt {
-        let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 500);
-        prober.wait_for(wait, 20, Duration::from_secs(10)).await.unwrap();
-        prober.finish(old, Some(wait)).await
-    }
-
-    #[tokio::test]
-    async fn sees_the_switch_from_one_release_to_the_other() {
-        let receipt = probe(|n| ok(if n < 50 { "v1" } else { "v2" }), "v2", Some("v1")).await;
-        assert_eq!(receipt.lost, 0, "{receipt}");
-        let router = &receipt.routers[0];
-        assert_eq!(router.answers["v1"], 50);
-        assert!(
-            router.answers["v2"] >= 20 && router.keep_alive.abs_diff(router.fresh) <= 1,
-            "{router:?}"
-        );
-        assert!(router.first_new.is_some() && router.last_old.is_some());
-    }
-
-    /// A server that goes wrong after 50 answers is seen at once; one that does not is watched to the end.
-    #[tokio::test]
-    async fn a_watch_ends_when_errors_rise_or_another_release_answers() {
-        const SICK: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
-        let watched = async |answer| {
-            let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 200);
-            prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
-            let since = Instant::now();
-            (prober.watch("v2", Duration::from_secs(2)).await, since.elapsed())
-        };
-        let (errors, after) = watched(|n| if n < 50 { ok("v2") } else { Some(SICK.into()) }).await;
-        assert_eq!(
-            errors.unwrap_err(),
-            ["lb1: 4 of 20 requests failed, at last: status 500"]
-        );
-        assert!(after < Duration::from_secs(1), "{after:?}");
-        let (mixed, _) = watched(|n| ok(if n > 50 && n % 2 == 0 { "v1" } else { "v2" })).await;
-        assert!(mixed.unwrap_err()[0].ends_with("at last: v1 answered"));
-        // What went wrong before the watch counts, if it was to be counted; which release answered does not.
-        let early = |n| {
-            if n % 2 == 0 && n < 30 {
-                Some(SICK.into())
-            } else {
-                ok(if n < 40 { "v1" } else { "v2" })
-            }
-        };
-        for counts in [true, false] {
-            let prober = Prober::start(vec![server(early).await], "/version".into(), None, 200);
-            if counts {
-                prober.count_errors();
-            }
-            prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
-            let seen = prober.watch("v2", Duration::from_millis(200)).await;
-            assert_eq!(seen.is_err(), counts, "{seen:?}");
-        }
-        let (well, after) = watched(|_| ok("v2")).await;
-        assert_eq!(well, Ok(()));
-        assert!(after >= Duration::from_secs(2));
-    }
-
-    #[tokio::test]
-    async fn counts_every_kind_of_loss() {
-        let receipt = probe(
-            |n| match n {
-                10 => Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into()),
-                // Of two hang-ups on a kept connection a client may rightly ask once more.
-                20..40 => None,
-                40 => Some("HTTP/1.1 200 OK\r\ncontent-length: 50\r\nconnection: close\r\n\r\ncut".into()),
-                n if n < 60 => ok("v1"),
-                _ => ok("v2"),
-            },
-            "v2",
-            Some("v1"),
-        )
-        .await;
-        let losses = receipt.routers[0].losses.join("\n");
-        assert!(receipt.lost >= 10, "{receipt}");
-        assert!(losses.contains("status 503"), "{losses}");
-    }
-
-    #[tokio::test]
-    async fn before_the_first_release_there_is_nothing_to_lose() {
-        let sick = |n| match n {
-            0..30 => Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into()),
-            _ => ok("v1"),
-        };
-        let receipt = probe(sick, "v1", None).await;
-        assert_eq!((receipt.lost, receipt.unserved), (0, 30));
-        let receipt = probe(sick, "v1", Some("v0")).await;
-        assert_eq!(
-            (receipt.lost, receipt.unserved),
-            (30, 0),
-            "something served before: these are losses"
-        );
-    }
-
-    #[tokio::test]
-    async fn says_which_router_never_answered_so() {
-        let prober = Prober::start(vec![server(|_| ok("v1")).await], "/".into(), None, 200);
-        let missing = prober
-            .wait_for("v2", 1, Duration::from_millis(200))
-            .await
-            .unwrap_err();
-        assert_eq!(missing, ["lb1"]);
-    }
-}
+mod tests;

@@ -42,6 +42,10 @@ pub struct RouterReceipt {
     pub unserved: u64,
     /// Requests that were due and not sent, because too many were under way.
     pub skipped: u64,
+    /// Requests that were sent before the new release answered, and had no answer yet when a command that goes back was
+    /// done: the pool that they went to hangs.
+    #[serde(default)]
+    pub unanswered: u64,
     /// Longest time between two good answers, in milliseconds.
     pub longest_gap_ms: f64,
     /// Median latency in milliseconds.
@@ -100,6 +104,13 @@ impl fmt::Display for Receipt {
                     "", router.skipped
                 )?;
             }
+            if router.unanswered > 0 {
+                writeln!(
+                    f,
+                    "  {:<12} {} requests to the pool that was hot before had no answer yet",
+                    "", router.unanswered
+                )?;
+            }
             for loss in &router.losses {
                 writeln!(f, "  {:<12} lost: {loss}", "")?;
             }
@@ -139,6 +150,7 @@ mod tests {
                 latency_p99_ms: 9.0,
                 first_new: Some(at),
                 last_old: Some(at),
+                unanswered: 3,
                 losses: vec!["10:00:00.200Z status 503".into()],
                 ..RouterReceipt::default()
             }],
@@ -149,6 +161,7 @@ mod tests {
           lb1          100 requests (50 keep-alive, 50 fresh), 2 lost, gap 40.0 ms, latency 1.2 ms median, 9.0 ms p99
                        last answer of v1:  10:00:00.250Z
                        first answer of v2: 10:00:00.250Z
+                       3 requests to the pool that was hot before had no answer yet
                        lost: 10:00:00.200Z status 503
         2 OF 100 REQUESTS WERE LOST
         ");

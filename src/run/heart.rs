@@ -9,11 +9,8 @@ use tokio::task::JoinHandle;
 use crate::fleet::Fleet;
 use crate::remote::Fence;
 
-/// Pause between two beats. A run counts as silent after [`SILENT`].
+/// Pause between two beats. A run counts as silent after [`crate::observe::SILENT`].
 pub const BEAT: Duration = Duration::from_secs(3);
-/// A run that was not heard of for this long, by the routers' clocks, may be taken over without being
-/// named. Several beats may be lost on a bad line before that.
-pub const SILENT: Duration = Duration::from_secs(15);
 
 /// Beats until dropped.
 pub struct Heart {

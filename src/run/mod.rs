@@ -5,5 +5,4 @@ mod heart;
 mod start;
 
 pub use dispatch::{Finished, execute};
-pub use heart::SILENT;
 pub use start::{PLANS, Ran, Request, make, numbered, run, run_of};

@@ -14,6 +14,7 @@ pub mod postgres;
 mod rules;
 pub mod servers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -153,25 +154,31 @@ pub trait Store: Send + Sync {
     async fn journals(&self) -> Result<Vec<(String, String)>, StoreError>;
 }
 
-/// The store that the inventory names. Touches no network yet.
+/// The store that the team runs, where the inventory names one. Touches no network yet.
 ///
 /// # Errors
 /// When a CA file cannot be used.
-pub fn store_for(inventory: &Inventory, sessions: &Sessions) -> Result<Box<dyn Store>, StoreError> {
+pub fn team(inventory: &Inventory) -> Result<Option<Arc<dyn Store>>, StoreError> {
     let site = Site {
         app: inventory.app.name.clone(),
         env: inventory.env.clone(),
     };
     Ok(match &inventory.state {
-        State::Servers => {
-            let routers = inventory.switch.routers.iter().map(|router| router.server());
-            Box::new(servers::Servers::new(
-                sessions.clone(),
-                routers.collect(),
-                inventory.state_dir(),
-            ))
-        }
-        State::Postgres(settings) => Box::new(postgres::Postgres::new(settings, site)?),
-        State::Etcd(settings) => Box::new(etcd::Etcd::new(settings, site)?),
+        State::Servers => None,
+        State::Postgres(settings) => Some(Arc::new(postgres::Postgres::new(settings, site)?)),
+        State::Etcd(settings) => Some(Arc::new(etcd::Etcd::new(settings, site)?)),
     })
+}
+
+/// Every store of the environment, in the order in which its lock is taken: the team's, then the routers themselves.
+///
+/// # Errors
+/// As [`team`].
+pub fn all(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<Arc<dyn Store>>, StoreError> {
+    let routers = inventory.switch.routers.iter().map(|router| router.server());
+    let servers = servers::Servers::new(sessions.clone(), routers.collect(), inventory.state_dir());
+    Ok(team(inventory)?
+        .into_iter()
+        .chain([Arc::new(servers) as Arc<dyn Store>])
+        .collect())
 }

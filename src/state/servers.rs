@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use rand::Rng as _;
 
 use super::{Done, Held, Right, Snapshot, Store, StoreError, Take};
@@ -45,23 +45,19 @@ impl Servers {
         }
     }
 
-    async fn read_all(&self) -> Result<Vec<(ServerState, String)>, StoreError> {
-        let kept = state::script(&self.state_dir);
-        let phase = Script::new("cat \"$STATE/phase\" 2>/dev/null || :").var("STATE", &self.state_dir);
-        let (kept, phase) = (&kept, &phase);
+    async fn read_all(&self) -> Result<Vec<ServerState>, StoreError> {
+        let kept = &state::script(&self.state_dir);
         let read = self.routers.iter().map(|router| async move {
             let session = self.sessions.connect(router).await?;
-            let (kept, phase) = join(session.read(kept, READ), session.read(phase, READ)).await;
-            Ok::<_, RemoteError>((router.name.clone(), kept?, phase?.stdout))
+            Ok::<_, RemoteError>((router.name.clone(), session.read(kept, READ).await?))
         });
         let mut states = Vec::new();
         for answer in join_all(read).await {
-            let (name, kept, phase) = answer.map_err(question)?;
-            let state = state::parse(&kept).map_err(|problem| StoreError::Refused {
+            let (name, kept) = answer.map_err(question)?;
+            states.push(state::parse(&kept).map_err(|problem| StoreError::Refused {
                 problem: format!("{name}: {problem}"),
                 hint: format!("look at {} on {name}", self.state_dir),
-            })?;
-            states.push((state, phase));
+            })?);
         }
         Ok(states)
     }
@@ -81,7 +77,7 @@ impl Servers {
             async move {
                 let session = self.sessions.session(router);
                 let output = session.mutate(&Guarded::new(fence, step), &script, WRITE).await;
-                written(output.map_err(|error| write_error(what, error))?, &session, right)
+                written(output.map_err(|error| lost(what, error, right))?, &session, right)
             }
         });
         let mut all = Done::AlreadyDone;
@@ -117,9 +113,8 @@ impl Servers {
         };
         let (session, fence) = (self.sessions.session(router), self.fence(&take.right()));
         let step = format!("acquire-{:08x}", rand::rng().random::<u32>());
-        let forget = Script::new("rm -f \"$STATE/phase\"").var("STATE", &self.state_dir);
         match session
-            .fence(&Guarded::new(&fence, &step), &claim, &forget, WRITE)
+            .fence(&Guarded::new(&fence, &step), &claim, &Script::new(":"), WRITE)
             .await
         {
             Ok(_) => Ok(Done::Applied),
@@ -149,26 +144,16 @@ impl Store for Servers {
 
     async fn read(&self) -> Result<Snapshot, StoreError> {
         let states = self.read_all().await?;
-        let epoch = states
-            .iter()
-            .map(|(state, _)| state.epoch)
-            .max()
-            .unwrap_or_default();
-        let held = states.into_iter().find_map(|(state, phase)| {
-            let run = state.holder?;
-            // A phase is kept with the run that said it.
-            let phase = phase
-                .trim_end()
-                .strip_prefix(&format!("{run} "))
-                .map(str::to_owned);
+        let epoch = states.iter().map(|state| state.epoch).max().unwrap_or_default();
+        let held = states.into_iter().find_map(|state| {
             Some(Held {
-                run,
+                run: state.holder?,
                 epoch: state.epoch,
                 owner: state
                     .owner
                     .and_then(|owner| serde_json::to_string(&owner).ok())
                     .unwrap_or_default(),
-                phase: phase.unwrap_or_default(),
+                phase: state.phase.unwrap_or_default(),
                 heartbeat_age: Duration::from_secs(state.owner_age_s.unwrap_or_default().unsigned_abs()),
             })
         });
@@ -267,6 +252,18 @@ fn written(output: Output, session: &Session, right: &Right) -> Result<Done, Sto
     }
 }
 
+/// Of a write under this right: the guard says who has the lock now.
+fn lost(what: &'static str, error: RemoteError, right: &Right) -> StoreError {
+    match error {
+        RemoteError::LockLost { holder, .. } => StoreError::Fenced {
+            seen: right.epoch,
+            ours: right.epoch,
+            holder: Some(holder).filter(|holder| !holder.is_empty()),
+        },
+        error => write_error(what, error),
+    }
+}
+
 /// Of a question: nothing was changed.
 fn question(error: RemoteError) -> StoreError {
     match write_error("a question", error) {
@@ -291,6 +288,11 @@ fn write_error(what: &'static str, error: RemoteError) -> StoreError {
             seen,
             ours,
             holder: None,
+        },
+        // Of a write that has no right to lose: see `lost`.
+        RemoteError::LockLost { holder, .. } => StoreError::Locked {
+            holder,
+            owner: String::new(),
         },
         RemoteError::Locked { holder, owner, .. } => StoreError::Locked { holder, owner },
         RemoteError::Raced { seen, .. } => StoreError::Raced { seen },

@@ -41,16 +41,13 @@ case $OP in
     rm -f "$new"
     ;;
   heartbeat)
-    printf '%s %s\n' "$RUN" "$PHASE" >"$STATE/phase.tmp" && mv -f "$STATE/phase.tmp" "$STATE/phase" ||
-      say_fail 1 "cannot write $STATE/phase"
-    # Its time is the heartbeat's.
-    touch "$STATE/owner.json" || say_fail 1 "cannot write $STATE/owner.json"
+    printf '%s\n' "$PHASE" >"$runs/heartbeat" || say_fail 1 "cannot write $runs/heartbeat"
     # Results of heartbeats before this one; this one's is being written.
     find "$runs" -name 'heartbeat-*' -mmin +1 -type f -exec rm -f {} + 2>/dev/null
     echo applied
     ;;
   release)
-    rm -f "$STATE/holder" "$STATE/owner.json" "$STATE/phase" || say_fail 1 "cannot write in $STATE"
+    rm -f "$runs/holds" "$STATE/holder" "$STATE/owner.json" || say_fail 1 "cannot write in $STATE"
     echo applied
     ;;
   *) say_fail 1 "expected append, heartbeat or release, found $OP" ;;
