@@ -81,17 +81,29 @@ impl Servers {
             }
         });
         let mut all = Done::AlreadyDone;
-        let mut worst: Option<StoreError> = None;
+        let (mut any, mut worst) = (false, None::<StoreError>);
         for result in join_all(writes).await {
             match result {
-                Ok(Done::AlreadyDone) => {}
-                Ok(Done::Applied) => all = Done::Applied,
+                Ok(done) => {
+                    any = true;
+                    if done == Done::Applied {
+                        all = done;
+                    }
+                }
                 // A doubt about one router is a doubt about the whole.
                 Err(error) if worst.as_ref().is_none_or(|worst| !worst.is_in_doubt()) => {
                     worst = Some(error);
                 }
                 Err(_) => {}
             }
+        }
+        // What one router has and another could not be told is neither done nor not done.
+        if let (true, Some(StoreError::Unreachable { problem, .. })) = (any, &worst) {
+            worst = Some(StoreError::InDoubt {
+                at: "the routers".to_owned(),
+                what,
+                problem: problem.clone(),
+            });
         }
         worst.map_or(Ok(all), Err)
     }

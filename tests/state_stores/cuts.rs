@@ -122,8 +122,10 @@ async fn cut(
         .await
         .unwrap_or_else(|error| panic!("{env}: {error:?}"));
     let expected = if told { Done::AlreadyDone } else { Done::Applied };
+    // Of two routers one may lack it still.
+    let half = a.name() == "servers" && matches!(result, Err(StoreError::InDoubt { .. }));
     assert!(
-        op == Op::Heartbeat || again == expected,
+        op == Op::Heartbeat || half || again == expected,
         "{env}: {result:?}, then {again:?}"
     );
     // All of it, once.
@@ -170,10 +172,16 @@ pub async fn late_delivery(bench: &dyn Bench, most_chunks: usize) -> usize {
                 Err(error) => panic!("{env}: {error:?}"),
             }
         }
+        // Of two routers one may have it already, from when A held the lock.
+        let before = journal(b.as_ref(), "a").await.unwrap();
+        assert!(
+            before == text(&lines(0, 1)) || b.name() == "servers" && before == text(&lines(0, 2)),
+            "{env}: {before}"
+        );
         relay.deliver().await;
         assert_eq!(
             journal(b.as_ref(), "a").await.unwrap(),
-            text(&lines(0, 1)),
+            before,
             "{env}: a late line was written"
         );
         assert_eq!(state(&b.read().await.unwrap()), (2, Some("b")), "{env}");

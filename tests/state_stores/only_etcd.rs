@@ -116,7 +116,7 @@ async fn a_newer_format_and_foreign_text_are_refused() {
 
 #[tokio::test]
 async fn a_full_database_and_a_line_that_is_too_long_are_refused_in_words() {
-    let cluster = Cluster::with(1, false, &["--quota-backend-bytes", "2000000"]).await;
+    let cluster = Cluster::with(1, false, &["--quota-backend-bytes", "4000000"]).await;
     let store = cluster.store("full");
     store.acquire(&take(0, 1, "a", None)).await.unwrap();
     let a1 = right("a", 1);

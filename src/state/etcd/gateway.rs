@@ -162,6 +162,8 @@ impl Gateway {
         let mut session = self.session.lock().await;
         let mut renewed = false;
         let mut tried = 0;
+        // A question is asked once more than there are members: a kept connection may have ended since it was used.
+        let most = self.endpoints.len() + usize::from(!changes);
         loop {
             if session.token.is_none()
                 && let Some((name, password)) = &self.login
@@ -172,7 +174,7 @@ impl Gateway {
                     Ok(answer) => {
                         session.token = answer["token"].as_str().map(SecretString::from);
                     }
-                    Err(fault) if tried + 1 < self.endpoints.len() && fault.of_the_way() => {
+                    Err(fault) if tried + 1 < most && fault.of_the_way() => {
                         tried += 1;
                         session.first += 1;
                         continue;
@@ -191,7 +193,7 @@ impl Gateway {
                 Err(fault) if fault.of_the_way() && !(changes && fault.in_doubt) => {
                     session.first += 1;
                     tried += 1;
-                    if tried >= self.endpoints.len() {
+                    if tried >= most {
                         return Err(fault);
                     }
                 }

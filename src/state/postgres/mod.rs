@@ -124,7 +124,7 @@ impl Postgres {
     async fn begun<'l>(&self, link: &'l mut Option<Link>) -> Result<&'l Client, Fault> {
         if let Some(kept) = link.as_mut() {
             match kept.begin(&self.site).await {
-                Err(Fault::Server(error)) if error.as_db_error().is_none() => *link = None,
+                Err(Fault::Server(error)) if problem::broke(&error) => *link = None,
                 other => other?,
             }
         }
@@ -266,7 +266,7 @@ impl Postgres {
                 [(&self.site.app, Type::TEXT), (&self.site.env, Type::TEXT)];
             if let Some(kept) = link.as_ref() {
                 match kept.client.query_typed(question, &params).await {
-                    Err(error) if error.as_db_error().is_none() => {}
+                    Err(error) if problem::broke(&error) => {}
                     answer => return Ok(answer?),
                 }
             }

@@ -109,6 +109,19 @@ pub(super) fn of_question(at: &str, fault: &Fault) -> StoreError {
     }
 }
 
+/// Whether the connection is of no more use, as the server said or did not: it was shut down, or crashed.
+pub(super) fn broke(error: &tokio_postgres::Error) -> bool {
+    use tokio_postgres::error::SqlState;
+    error.code().is_none_or(|code| {
+        [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+        ]
+        .contains(code)
+    })
+}
+
 const READ_ONLY: &str = "name the server that takes writes in `state.url`: this one is a standby, or \
                          has default_transaction_read_only = on";
 

@@ -36,12 +36,12 @@ const ADD_ROW: &str = "INSERT INTO pointsman_lock (app, env) VALUES ($1, $2) ON 
 /// Begins a transaction as it must be, whatever the server's defaults are:
 /// - what was acknowledged must survive a crash, so `synchronous_commit` is never `off`;
 /// - nobody waits longer than the caller does (`state::CALL`) for the row or for a statement;
-/// - a client that hangs in the middle, past the deadline of every call, gives the row free.
+/// - a client that hangs in the middle (a laptop that was closed) gives the row free while others still wait for it.
 pub(super) const BEGIN: &str = "\
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL lock_timeout = '8s';
 SET LOCAL statement_timeout = '9s';
-SET LOCAL idle_in_transaction_session_timeout = '11s';
+SET LOCAL idle_in_transaction_session_timeout = '4s';
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
 pub(super) const COMMIT: &str = "COMMIT";
