@@ -226,10 +226,7 @@ fn words_that_come_late(pointsman: &Pointsman, outside: &Outside) {
     }
     // 73: the clean-up of a sick release is on its way to web3 when its run dies, and comes when v3 serves there.
     let running = Running::start("two-pools", &["deploy", "v-sick"]);
-    let journal = running.wait_for_line("\"kind\":\"undo\",\"step\":\"router-check\"");
-    let journal = journal
-        .or_else(|| running.wait_for_line("\"kind\":\"undo\""))
-        .expect("at work");
+    let journal = running.wait_for_line("\"kind\":\"undo\"").expect("at work");
     outside.ask("web3", STOP);
     running.signal("KILL");
     drop(running.wait());
