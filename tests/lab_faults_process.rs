@@ -203,14 +203,14 @@ fn an_operator_who_dies_while_it_bakes(outside: &Outside) {
             .wait_for_line("\"kind\":\"intent\",\"step\":\"verify\"")
             .expect("at work");
         wait_hot("v3");
+        let run = running.run(&journal);
         until("the bake to be told", SOON, || {
             outside
-                .ask("lb1", &format!("cat {STATE}/runs/*/heartbeat"))
+                .ask("lb1", &format!("cat {STATE}/runs/{run}/heartbeat"))
                 .contains("verify")
         });
         running.signal("KILL");
         drop(running.wait());
-        let run = running.run(&journal);
         let fresh = Pointsman::new("two-pools");
         fresh
             .expect(&["status"], 0)
