@@ -8,6 +8,7 @@ mod lost;
 mod prune;
 mod refuse;
 mod show;
+mod steps;
 mod takeover;
 mod warn;
 mod without;
@@ -24,6 +25,7 @@ use crate::observe::{Hot, Observation};
 
 pub use lock::store_is_there;
 pub use refuse::Refusal;
+pub(crate) use steps::Steps;
 
 /// The format of a kept plan; a newer one is refused.
 pub const FORMAT: u32 = 2;
@@ -401,68 +403,4 @@ pub fn wanted(intent: &Intent, seen: &Observation) -> Option<(Pool, Wanted)> {
         }
     };
     Some((cold, wanted))
-}
-
-/// Builds steps with their deadlines from one place.
-pub(crate) struct Steps<'a> {
-    inventory: &'a Inventory,
-    steps: Vec<Step>,
-}
-
-/// A look, a small write or a flip on one server; generous, because a busy server is no error.
-const SHORT: Duration = Duration::from_secs(20);
-/// Pruning removes images, which is slow on a full disk.
-const PRUNE: Duration = Duration::from_secs(120);
-
-impl<'a> Steps<'a> {
-    fn new(inventory: &'a Inventory) -> Steps<'a> {
-        Steps {
-            inventory,
-            steps: Vec::new(),
-        }
-    }
-
-    fn on_routers(self, action: Action, words: String) -> Self {
-        let targets = self
-            .inventory
-            .switch
-            .routers
-            .iter()
-            .map(|r| r.name.clone())
-            .collect();
-        self.push(action, targets, words)
-    }
-
-    fn on_hosts(self, action: Action, pool: Pool, words: String) -> Self {
-        let targets = self
-            .inventory
-            .hosts(pool)
-            .iter()
-            .map(|h| h.name.clone())
-            .collect();
-        self.push(action, targets, words)
-    }
-
-    fn push(mut self, action: Action, targets: Vec<String>, words: String) -> Self {
-        let app = &self.inventory.app;
-        let deadline = match action {
-            Action::Stage => app.pull_timeout,
-            Action::Migrate => self
-                .inventory
-                .migrate
-                .as_ref()
-                .map_or(SHORT, |m| m.timeout + m.wait),
-            Action::Start | Action::Check => app.start_timeout,
-            Action::Prune => PRUNE,
-            _ => SHORT,
-        };
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        self.steps.push(Step {
-            action,
-            targets,
-            deadline_ms,
-            words,
-        });
-        self
-    }
 }

@@ -1,6 +1,7 @@
 //! Servers over SSH: sessions, typed scripts, the guard, tunnels.
 
 mod error;
+mod fence;
 mod guard;
 mod hostkey;
 mod link;
@@ -11,7 +12,8 @@ mod session;
 mod sessions;
 
 pub use error::RemoteError;
-pub use guard::{Armed, Claim, Fence, Guarded};
+pub use fence::{Claim, Fence, Guarded};
+pub use guard::Armed;
 pub use output::Output;
 pub use script::{Script, ScriptError};
 pub use server::Server;
