@@ -9,7 +9,7 @@ use crate::fleet::End;
 use crate::inventory::Inventory;
 use crate::observe::{Observation, Owner};
 use crate::plan;
-use crate::state::{self, Right, Store, Take};
+use crate::state::{self, Right, Store, StoreError, Take};
 
 pub(super) async fn run(app: &App, args: &Lock) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
@@ -80,13 +80,7 @@ async fn acquire(
     {
         return Err(Outcome::ending(End::InDoubt, format!("{name}: {problem}")));
     }
-    let owner = Owner {
-        run: app.run.clone(),
-        command: "lock".to_owned(),
-        who: app.who.clone(),
-        since: jiff::Timestamp::now(),
-        message: Some(message.to_owned()),
-    };
+    let owner = owner(app, message.to_owned());
     plan::store_is_there(&inventory.env, seen)
         .map_err(|refusal| Outcome::of_refusal(&refusal, &inventory.env))?;
     let held: Vec<String> = seen
@@ -95,11 +89,7 @@ async fn acquire(
         .filter(|holder| !holder.is_over())
         .map(|holder| holder.run)
         .collect();
-    let owner = serde_json::to_string(&owner).unwrap_or_default();
-    take(app, stores, seen, owner, |run| {
-        !held.iter().any(|held| held == run)
-    })
-    .await?;
+    take(app, stores, seen, &owner, &Hand::Takes { held }).await?;
     let text = format!("{} is locked as {}", inventory.env, app.run);
     app.data("lock", &text, &text);
     Ok(Outcome::done())
@@ -113,17 +103,14 @@ async fn release(
     run: Option<&str>,
 ) -> Result<Outcome, Outcome> {
     let env = &inventory.env;
-    let routers = seen.readable().map(|(_, router)| &router.state);
-    let holders: Vec<_> = routers
-        .chain(seen.stored().map(|(_, state)| state))
-        .filter_map(|state| Some((state.holder.clone()?, state.owner.clone())))
-        .collect();
-    let Some((holder, owner)) = holders.first() else {
+    let holders = seen.holders();
+    let Some(holder) = holders.first() else {
         let text = format!("{env} is not locked");
         app.data("lock", &text, &text);
         return Ok(Outcome::done());
     };
-    let by_hand = owner.as_ref().is_some_and(|owner| owner.command == "lock");
+    let by_hand = holder.by_hand();
+    let holder = &holder.run;
     if !by_hand && run != Some(holder) {
         return Err(Outcome::ending(
             End::Locked,
@@ -135,49 +122,92 @@ async fn release(
         app.sink.warn(format!("goes on without the {name}: {problem}"));
     }
     // A new epoch first: whatever the dead run still has under way is refused from here on.
-    for (store, right) in take(app, stores, seen, String::new(), |_| true)
-        .await?
-        .iter()
-        .rev()
-    {
-        store.release(right).await?;
+    let owner = owner(app, format!("releases the lock of {holder}"));
+    let mut taken = take(app, stores, seen, &owner, &Hand::Releases).await?;
+    let (servers, right) = taken
+        .pop()
+        .ok_or_else(|| Outcome::refused("no router has a lock"))?;
+    servers.release(&right).await?;
+    for (store, right) in taken {
+        // The routers decided: what the store does not hear of keeps nobody out.
+        if let Err(error) = store.release(&right).await {
+            app.sink.warn(format!(
+                "the lock in {} could not be given back: {error}",
+                store.name()
+            ));
+        }
     }
     let text = format!("the lock of {holder} on {env} is released");
     app.data("lock", &text, &text);
     Ok(Outcome::done())
 }
 
-/// Takes the lock as a run does, by compare-and-set in each store in turn; who holds it there is robbed where that is
-/// allowed. A store that could not be read is left out.
+/// What a person's hand does with the lock.
+enum Hand {
+    /// Takes it, but from none of these.
+    Takes { held: Vec<String> },
+    /// Takes it from whoever has it, to give it back.
+    Releases,
+}
+
+impl Hand {
+    fn may_rob(&self, run: &str) -> bool {
+        match self {
+            Hand::Takes { held } => held.iter().all(|held| held != run),
+            Hand::Releases => true,
+        }
+    }
+}
+
+fn owner(app: &App, message: String) -> Owner {
+    Owner {
+        run: app.run.clone(),
+        command: "lock".to_owned(),
+        who: app.who.clone(),
+        since: jiff::Timestamp::now(),
+        message: Some(message),
+    }
+}
+
+/// Takes the lock as a run does, by compare-and-set in each store in turn, the routers last; who holds it there is robbed
+/// where that is allowed. A team's store that cannot be read, or not be written by who releases a lock, is left out.
 async fn take<'a>(
     app: &App,
     stores: &'a [Arc<dyn Store>],
     seen: &Observation,
-    owner: String,
-    may_rob: impl Fn(&str) -> bool,
+    owner: &Owner,
+    hand: &Hand,
 ) -> Result<Vec<(&'a Arc<dyn Store>, Right)>, Outcome> {
     let first = seen.readable().next().map(|(_, router)| &router.state);
     // In the order of `state::all`.
     let team = seen.store.as_ref().map(|(_, read)| read.as_ref().ok());
     let states = team.into_iter().chain([first]);
     let mut taken: Vec<(&Arc<dyn Store>, Right)> = Vec::new();
-    for (store, state) in stores.iter().zip(states) {
+    for (number, (store, state)) in stores.iter().zip(states).enumerate() {
         let Some(state) = state else { continue };
         let take = Take {
             expect_epoch: state.epoch,
             epoch: seen.highest_epoch() + 1,
             run: app.run.clone(),
-            owner: owner.clone(),
-            steal: state.holder.clone().filter(|run| may_rob(run)),
+            owner: serde_json::to_string(owner).unwrap_or_default(),
+            steal: state.holder.clone().filter(|run| hand.may_rob(run)),
         };
-        if let Err(error) = store.acquire(&take).await {
-            for (store, right) in taken.iter().rev() {
-                // What is left there has an older epoch than the next run's: it keeps nobody out.
-                drop(store.release(right).await);
-            }
-            return Err(error.into());
-        }
         taken.push((store, take.right()));
+        let Err(error) = store.acquire(&take).await else {
+            continue;
+        };
+        let away = matches!(error, StoreError::Unreachable { .. } | StoreError::Refused { .. });
+        if away && number + 1 < stores.len() && matches!(hand, Hand::Releases) {
+            app.sink
+                .warn(format!("goes on without the store {}: {error}", store.name()));
+            taken.pop();
+            continue;
+        }
+        // One of several routers may have been taken; what cannot be given back has no newer epoch than the next run's.
+        for (store, right) in taken.iter().rev() {
+            drop(store.release(right).await);
+        }
+        return Err(error.into());
     }
     Ok(taken)
 }

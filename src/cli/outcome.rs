@@ -92,9 +92,10 @@ impl From<StoreError> for Outcome {
 }
 
 fn before_any_step(error: StepError) -> Outcome {
+    let in_doubt = error.in_doubt;
     let mut outcome = Outcome::from(error);
     if outcome.end == End::Failed {
-        outcome.end = End::Refused;
+        outcome.end = if in_doubt { End::InDoubt } else { End::Refused };
     }
     outcome
 }

@@ -12,7 +12,7 @@ use crate::fleet::{End, Fleet};
 use crate::inventory::Inventory;
 use crate::journal::{FileLog, local_folder};
 use crate::observe::{Holder, Hot, Observation, SILENT};
-use crate::plan::{self, Intent, Plan, Refusal, Wish};
+use crate::plan::{self, Intent, Plan, Refusal, Stored, Wish};
 use crate::remote::Sessions;
 use crate::report::{Awaited, Kind, ProbeTarget, Prober};
 use crate::run::{self, Request};
@@ -292,6 +292,9 @@ fn still_holds(inventory: &Inventory, seen: &Observation, kept: Plan) -> Result<
     plan::lock_is_ours(&wish, inventory, seen).map_err(|refusal| Outcome::of_refusal(&refusal, env))?;
     let now = match seen.hot() {
         Hot::Pool(pool) if Some(pool) == kept.expects.hot && seen.highest_epoch() == kept.expects.epoch => {
+            // The plan is of the servers; whose lock is taken is decided now.
+            let mut kept = kept;
+            kept.expects.store = Stored::of(seen);
             return Ok(kept);
         }
         Hot::Pool(pool) => format!("{pool} hot"),

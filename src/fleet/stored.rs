@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Armed, Did, Fleet, Job, Records, StepError};
+use super::{Armed, Did, End, Fleet, Job, Records, StepError};
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, Read, ServerState};
-use crate::plan::Step;
+use crate::plan::{Intent, Step};
 use crate::remote::Fence;
 use crate::report::Kind;
 use crate::state::{Right, Snapshot, Store, StoreError, Take};
@@ -24,9 +24,16 @@ pub struct StoredFleet {
     store: Arc<dyn Store>,
     /// The run that has the store's lock by this fleet.
     held: Mutex<Option<String>>,
-    /// One delivery at a time: steps act on many servers at once, and each asks for it.
-    delivery: tokio::sync::Mutex<()>,
+    /// One delivery at a time: steps act on many servers at once, and each asks for it. Holds why an earlier one failed:
+    /// a step on many hosts must not wait for a store that hangs once for each of them.
+    delivery: tokio::sync::Mutex<Option<StepError>>,
 }
+
+/// Longest that a line waits for the store once traffic goes before the record: whoever is led back to a pool that works
+/// must not wait for a database.
+const LENIENT: Duration = Duration::from_secs(1);
+/// Longest that a heartbeat may take there; the next one comes anyway, and the routers' own must come in time.
+const BEAT: Duration = Duration::from_secs(2);
 
 impl StoredFleet {
     /// Nothing is asked yet.
@@ -61,29 +68,51 @@ impl StoredFleet {
             owner: job.owner.clone(),
             steal: seen.holder.clone(),
         };
-        match self.store.acquire(&take).await {
-            Ok(_) => {}
-            // What is read after a doubt is the truth.
-            Err(error) if error.is_in_doubt() => {
-                let held = self.store.read().await?.held;
-                if !held.is_some_and(|held| held.run == take.run && held.epoch == take.epoch) {
-                    return Err(StepError {
-                        in_doubt: false,
-                        ..StepError::from(error)
-                    });
-                }
+        let error = match self.taken(&take).await {
+            Ok(()) => {
+                self.set_held(Some(take.run));
+                return Ok(());
             }
-            Err(StoreError::Locked { holder, .. }) => {
-                return Err(StoreError::Locked {
-                    holder: format!("{holder} (in the {})", name(self.store.as_ref())),
-                    owner: String::new(),
-                }
-                .into());
+            Err(error) => error,
+        };
+        let words = format!("the {}: {error}", name(self.store.as_ref()));
+        match error {
+            StoreError::Locked { .. } | StoreError::Raced { .. } | StoreError::Fenced { .. } => {
+                Err(StepError {
+                    message: words,
+                    ..StepError::from(error)
+                })
             }
-            Err(error) => return Err(error.into()),
+            // It can be read and not be written, or went away since: no server was asked yet.
+            _ if needs_store(job) => Err(StepError {
+                in_doubt: false,
+                message: words,
+                ..StepError::from(error).ending(End::Refused)
+            }),
+            _ => {
+                self.go_on_without(job, &error.to_string());
+                Ok(())
+            }
         }
-        self.set_held(Some(take.run));
-        Ok(())
+    }
+
+    async fn taken(&self, take: &Take) -> Result<(), StoreError> {
+        match self.store.acquire(take).await {
+            // What is read after a doubt is the truth.
+            Err(doubt @ StoreError::InDoubt { .. }) => {
+                let held = self.store.read().await?.held;
+                let ours = held.is_some_and(|held| held.run == take.run && held.epoch == take.epoch);
+                if ours { Ok(()) } else { Err(doubt) }
+            }
+            other => other.map(drop),
+        }
+    }
+
+    fn go_on_without(&self, job: &Job, why: &str) {
+        self.set_held(None);
+        job.sink.emit(Kind::Warning {
+            message: format!("goes on without the {}: {why}", name(self.store.as_ref())),
+        });
     }
 
     /// Brings the newest lines of the journal to the store, before what they announce is done.
@@ -94,35 +123,62 @@ impl StoredFleet {
         if !self.holds(&job.fence.run) {
             return Ok(());
         }
-        let _one = self.delivery.lock().await;
+        let mut failed = self.delivery.lock().await;
         let name = name(self.store.as_ref());
         let pending = job.ledger.pending(&name);
         let lines: Vec<String> = pending.text.lines().map(str::to_owned).collect();
-        if lines.is_empty() {
+        let required = pending.required && needs_store(job);
+        if lines.is_empty() || !self.holds(&job.fence.run) {
             return Ok(());
         }
-        match self
-            .store
-            .append(&right(&job.fence), pending.from as u64, &lines)
-            .await
-        {
+        if let (true, Some(error)) = (required, failed.as_ref()) {
+            return Err(error.clone());
+        }
+        let (right, first) = (right(&job.fence), pending.from as u64);
+        let append = async {
+            match self.store.append(&right, first, &lines).await {
+                // Lines that are there already stay as they are: an answer that was lost is asked for again.
+                Err(StoreError::InDoubt { .. }) => self.store.append(&right, first, &lines).await,
+                other => other,
+            }
+        };
+        let appended = if required {
+            append.await
+        } else {
+            let bounded = tokio::time::timeout(LENIENT, append).await;
+            bounded.unwrap_or_else(|_| {
+                Err(StoreError::Unreachable {
+                    problem: format!("no answer within {LENIENT:?}"),
+                    hint: String::new(),
+                })
+            })
+        };
+        match appended {
             Ok(_) => {
                 job.ledger.delivered(&name, &pending);
                 Ok(())
             }
-            Err(error) if pending.required => Err(StepError {
-                // Of the journal, not of what was to be done: that was not sent.
-                in_doubt: false,
-                message: format!("the journal could not be kept in the {name}: {error}"),
-                ..StepError::from(error)
-            }),
-            // From the flip on what protects the traffic goes before the record (FAULTS.md 75), and the routers' own
-            // fence tells who may act.
+            Err(error @ StoreError::Fenced { seen, ours, .. }) if required && seen > ours => {
+                Err(error.into())
+            }
+            // It was set back to an older copy, or a newer run has it: the first router decides who may act.
+            Err(error @ StoreError::Fenced { .. }) => {
+                self.go_on_without(job, &error.to_string());
+                Ok(())
+            }
+            Err(error) if required => {
+                let error = StepError {
+                    // Of the journal, not of what was to be done: that was not sent.
+                    in_doubt: false,
+                    message: format!("the journal could not be kept in the {name}: {error}"),
+                    ..StepError::from(error)
+                };
+                *failed = Some(error.clone());
+                Err(error)
+            }
+            // From the flip on what protects the traffic goes before the record (FAULTS.md 75).
             Err(error) => {
-                self.set_held(None);
-                job.sink.emit(Kind::Warning {
-                    message: format!("goes on without the {name}: {error}"),
-                });
+                self.go_on_without(job, &error.to_string());
                 Ok(())
             }
         }
@@ -131,7 +187,7 @@ impl StoredFleet {
     /// Gives the store's lock back, with the journal's last lines. The routers decided: where the store does not hear of
     /// it, its lock keeps nobody out, so that is worth a warning and no more.
     async fn release(&self, job: &Job) {
-        if self.deliver(job).await.is_err() || !self.holds(&job.fence.run) {
+        if !self.holds(&job.fence.run) {
             return;
         }
         self.set_held(None);
@@ -145,6 +201,12 @@ impl StoredFleet {
             }),
         }
     }
+}
+
+/// Whether the run must not go on without the store. What brings traffic back, or ends what was begun, must not wait for
+/// a database: it has the routers' own lock.
+fn needs_store(job: &Job) -> bool {
+    matches!(job.plan.intent, Intent::Deploy { .. } | Intent::Prune { .. })
 }
 
 /// What a store is called beside routers, whose names have no blanks.
@@ -216,7 +278,13 @@ impl Fleet for StoredFleet {
     }
 
     async fn record(&self, job: &Job, step: &Step, router: &Router, name: &str, records: &Records) -> Did {
-        self.deliver(job).await?;
+        match self.deliver(job).await {
+            // The routers' lock is given back all the same: whoever is next has nothing to wait for.
+            Err(error) if records.unlock && error.end != End::Fenced => {
+                self.go_on_without(job, &error.message);
+            }
+            other => other?,
+        }
         let did = self.inner.record(job, step, router, name, records).await;
         let first = job
             .routers()
@@ -236,7 +304,10 @@ impl Fleet for StoredFleet {
         name: &str,
         to: Pool,
     ) -> Result<Box<dyn Armed>, StepError> {
-        self.deliver(job).await?;
+        // On the way back users wait; the lines go with what follows.
+        if !job.ledger.is_lenient() {
+            self.deliver(job).await?;
+        }
         self.inner.arm(job, router, name, to).await
     }
 
@@ -253,7 +324,7 @@ impl Fleet for StoredFleet {
         let store = async {
             if self.holds(&fence.run) {
                 // One that is missed tells the others so; the next one comes anyway.
-                drop(self.store.heartbeat(&right(fence), phase).await);
+                drop(tokio::time::timeout(BEAT, self.store.heartbeat(&right(fence), phase)).await);
             }
         };
         futures::future::join(self.inner.heartbeat(fence, phase), store).await;

@@ -234,6 +234,17 @@ pub struct Stored {
     pub holder: Option<String>,
 }
 
+impl Stored {
+    /// What is seen, where there is a store that can be read.
+    pub fn of(seen: &Observation) -> Option<Stored> {
+        let (_, state) = seen.stored()?;
+        Some(Stored {
+            epoch: state.epoch,
+            holder: state.holder.clone(),
+        })
+    }
+}
+
 /// The run whose work a plan finishes, or takes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
@@ -321,10 +332,7 @@ impl Plan {
                 epoch: seen.highest_epoch(),
                 first_epoch: seen.readable().next().map_or(0, |(_, router)| router.state.epoch),
                 routers: seen.routers_in_words(),
-                store: seen.stored().map(|(_, state)| Stored {
-                    epoch: state.epoch,
-                    holder: state.holder.clone(),
-                }),
+                store: Stored::of(seen),
             },
             from,
             to,

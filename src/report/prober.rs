@@ -266,8 +266,7 @@ async fn ask(
         asked.seen().under_way.insert(number, at);
         shots.spawn(async move {
             let answer = answer(request, json.as_deref()).await;
-            asked.seen().under_way.remove(&number);
-            asked.record(at, since, keep, answer);
+            asked.record(number, (at, since), keep, answer);
             drop(slot);
         });
     }
@@ -324,8 +323,16 @@ impl Asked {
         Some(format!("{}: {}", self.target.router, rate.risen()?))
     }
 
-    fn record(&self, at: Timestamp, since: Instant, keep: bool, answer: Result<String, String>) {
+    fn record(
+        &self,
+        number: u64,
+        (at, since): (Timestamp, Instant),
+        keep: bool,
+        answer: Result<String, String>,
+    ) {
         let mut seen = self.seen();
+        // Under the same lock: a request is under way, or it is counted.
+        seen.under_way.remove(&number);
         if keep {
             seen.keep_alive += 1;
         } else {

@@ -228,7 +228,7 @@ impl Run<'_> {
         let plan = &self.cx.job.plan;
         let mends =
             plan.expects.hot != Some(plan.from) && (plan.taken.is_some() || plan.expects.hot.is_none());
-        if !plan.steal.is_empty() && failed.action == Action::Fence {
+        if !plan.steal.is_empty() && failed.action == Action::Fence && error.end != End::Refused {
             // Nobody would know that a dead run's work is unfinished, were its lock given back here.
             finished.end = End::InDoubt;
             return Vec::new();

@@ -71,7 +71,8 @@ impl Team {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_postgres() {
-    whole_runs("postgres", &Team::Postgres(postgres::Server::new().await)).await;
+    let team = Team::Postgres(postgres::Server::new().await);
+    whole_runs("postgres", &team).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -116,6 +117,9 @@ async fn whole_runs(name: &str, team: &Team) {
     a_lock_taken_away_ends_a_run(&pointsman, store.as_ref()).await;
     who_came_to_no_server_keeps_nobody_out_for_long(&pointsman, store.as_ref()).await;
     without_the_store(name, &pointsman, team, &outside).await;
+    if let Team::Postgres(server) = team {
+        a_store_that_can_only_be_read(&pointsman, server, &outside).await;
+    }
     lost_on_the_way(name, &pointsman, team, store.as_ref(), &outside).await;
     none_lost(&format!("runs with {name}"), &load.stop());
     reset(ENV);
@@ -201,6 +205,35 @@ async fn without_the_store(name: &str, pointsman: &Pointsman, team: &Team, outsi
     assert!(back.read().await.unwrap().epoch < outside.router("lb1").epoch);
     pointsman.expect(&["flip"], 0);
     assert_eq!(back.read().await.unwrap().epoch, outside.router("lb1").epoch);
+}
+
+/// What can be read and not be written holds up who begins, and nobody who leads traffic back or clears up.
+async fn a_store_that_can_only_be_read(pointsman: &Pointsman, server: &postgres::Server, outside: &Outside) {
+    server
+        .admin("REVOKE INSERT, UPDATE ON pointsman_lock FROM ci")
+        .await;
+    let seen = outside.routers().map(|router| (router.epoch, router.live));
+    pointsman
+        .expect(&["deploy", "v3"], 50)
+        .says(&["permission denied"]);
+    assert_eq!(outside.routers().map(|router| (router.epoch, router.live)), seen);
+    let hot = outside.hot().unwrap();
+    pointsman
+        .expect(&["rollback"], 0)
+        .says(&["goes on without the store"]);
+    assert_ne!(outside.hot().unwrap(), hot);
+    let running = Running::of(pointsman, &["flip"]);
+    let journal = running.stop_after_lines(4).expect("it was alive");
+    let run = running.run(&journal);
+    pointsman
+        .expect(&["lock", "release", &run], 0)
+        .says(&["goes on without the store"]);
+    let (code, text) = running.go_on();
+    assert_eq!(code, 31, "{text}");
+    server.admin("GRANT INSERT, UPDATE ON pointsman_lock TO ci").await;
+    if outside.hot().unwrap() != hot {
+        pointsman.expect(&["flip"], 0);
+    }
 }
 
 async fn lost_on_the_way(

@@ -1,5 +1,7 @@
 //! etcd's v3 JSON gateway over HTTP: the few calls that the store needs.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -8,7 +10,10 @@ use tokio::sync::Mutex;
 
 use super::problem::{self, Fault};
 use crate::inventory::state::EtcdState;
-use crate::state::{CALL, CONNECT, StoreError};
+use crate::state::{CALL, StoreError};
+
+/// Longest that one member may take: one that accepts and never answers must leave time for the others.
+const REQUEST: Duration = Duration::from_secs(CALL.as_secs() / 3);
 
 /// Most keys of one answer, so that a long journal does not come as one.
 const PAGE: usize = 500;
@@ -58,7 +63,7 @@ pub(super) fn delete(key: &str) -> Json {
 
 impl Gateway {
     pub(super) fn new(settings: &EtcdState) -> Result<Gateway, StoreError> {
-        let mut builder = crate::http::builder(CALL).connect_timeout(CONNECT);
+        let mut builder = crate::http::builder(REQUEST).connect_timeout(REQUEST);
         if let Some(path) = &settings.ca_file {
             let unusable = |problem: String| StoreError::Refused {
                 problem: format!("{path}: {problem}"),

@@ -14,15 +14,17 @@ read_out() {
   had=$(printf '%s\n' "$answer" | awk -v prefix="$prefix" 'index($2, prefix) == 1 { print substr($2, length(prefix) + 1) }' | sort)
 }
 
-# The state file of the backend, as HAProxy itself prints it, with nobody but those that are out.
+# The state file of the backend, as HAProxy itself prints it, with nobody but those that are out. It gets the map's mode
+# and owner: HAProxy must be able to read it.
 write_state() {
   why="cannot write $states"
+  cp -p "$MAP" "$states.new" || return 1
   ask "$SOCKET" 2 "show servers state $BACKEND" || { why=$answer; return 1; }
   printf '%s\n' "$answer" | awk -v out=" $OUT " '
     /^1$/ || /^# be_id/ { print }
     # Operational state and health: down. The checks take it from there.
     $1 ~ /^[0-9]+$/ && index(out, " " $4 " ") { $6 = $13 = 0; print }
-  ' >"$states.new" && settle "$states.new" && mv -f "$states.new" "$states"
+  ' >"$states.new" && settle "$states.new"
 }
 
 [ -n "$helper" ] || say_fail 3 "$no_helper"
@@ -32,11 +34,11 @@ count_uses || say_fail 3 "$answer"
 [ "$uses" -gt 1 ] || say_fail 3 "the checks of this router's servers do not look into $MAP, so one that was left out would get requests when it comes back: see $see_config"
 hold || say_fail 3 "another flip holds the lock of $folder"
 write_files || say_fail 3 "$why"
-# Without the map's line it changes nothing for longer than a check takes.
 write_state || say_fail 3 "$why"
 replace
 told=$?
 [ "$told" = 0 ] || say_fail $((told + 2)) "$MAP cannot be replaced: $answer"
+mv -f "$states.new" "$states" || say_fail 4 "cannot replace $states"
 read_out || say_fail 4 "$answer"
 for name in $had; do ask "$SOCKET" 2 "del map $MAP $prefix$name" || say_fail 4 "$answer"; done
 for name in $OUT; do ask "$SOCKET" 2 "add map $MAP $prefix$name *" || say_fail 4 "$answer"; done
