@@ -94,7 +94,7 @@ fn haproxy_takes_the_example() {
     fs::create_dir(dir.path().join("map")).expect("made");
     fs::write(dir.path().join("map/pools.map"), "shop blue:blue:0\n").expect("written");
     for pool in ["blue", "green"] {
-        fs::write(dir.path().join(format!("map/shop_{pool}.state")), "").expect("written");
+        fs::write(dir.path().join(format!("map/shop_{pool}.state")), "1\n").expect("written");
     }
     let file = dir.path().join("haproxy.cfg");
     // The example's hosts have names that nobody resolves.

@@ -34,7 +34,7 @@ fn head(settings: &Settings, inventory: &Inventory) -> String {
 #   usermod -aG haproxy {user}
 #   install -d -o {user} {folder}
 #   su {user} -c 'echo {key} blue:blue:0 > {map}'
-#   su {user} -c 'touch {states}'
+#   su {user} -c 'echo 1 | tee {states}'
 # pointsman replaces that file by a rename. In a container, mount its folder: a mounted file would never change.
 #
 # Start HAProxy in master-worker mode with a master socket, and set [switch.haproxy] master_socket, so that the
