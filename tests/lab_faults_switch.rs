@@ -252,8 +252,8 @@ fn answers_of_both_releases(normal: &Pointsman) {
 /// Deploys v3, does this once traffic has moved, and returns how the run ended with the load's requests.
 fn baking(
     code: i32,
-    harm: impl FnOnce() -> Vec<JoinHandle<String>>,
-) -> (Ran, Vec<Shot>, Vec<JoinHandle<String>>) {
+    harm: impl FnOnce() -> Option<JoinHandle<String>>,
+) -> (Ran, Vec<Shot>, Option<JoinHandle<String>>) {
     let bakes = changed(
         "bakes",
         &[(
@@ -266,19 +266,19 @@ fn baking(
     std::thread::scope(|scope| {
         let run = scope.spawn(|| bakes.expect(&["deploy", "v3"], code));
         wait_hot("v3");
-        let slows = harm();
+        let slow = harm();
         let ran = run.join().expect("a run");
-        (ran, load.stop(), slows)
+        (ran, load.stop(), slow)
     })
 }
 
 /// Row 68: the release goes wrong on one of two hosts; what is in progress ends well. Its control, a release that
 /// stays well, is in `report::prober::tests::a_watch_ends_when_errors_rise_or_another_release_answers`.
 fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
-    let (ran, shots, slows) = baking(11, || {
-        // One for each host: its other workers go on answering.
-        let slows: Vec<_> = (0..2).map(|_| slow(4)).collect();
-        std::thread::sleep(Duration::from_millis(500)); // they are with their servers
+    let (ran, shots, slow) = baking(11, || {
+        // One alone: a second might come to the same host, whose two workers would then answer nobody.
+        let slow = slow(4);
+        std::thread::sleep(Duration::from_millis(500)); // it is with its server
         let break_it =
             "sed -i 's|proxy_pass http://app;|return 500;|' /etc/nginx/nginx.conf && nginx -s reload";
         root(
@@ -287,7 +287,7 @@ fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
                 "docker exec $(docker ps -q --filter label=com.docker.compose.service=web) sh -c \"{break_it}\""
             ),
         );
-        slows
+        Some(slow)
     });
     ran.says(&["errors rose after traffic had moved to blue", "status 500"]);
     let first = shots
@@ -304,8 +304,8 @@ fn a_release_that_goes_wrong_while_it_bakes(normal: &Pointsman) {
         lost(&shots).len()
     );
     assert!(back < Duration::from_secs(2), "rolled back too late: {back:?}");
-    let ended = slows.into_iter().map(|slow| slow.join().expect("an answer"));
-    assert_eq!(ended.filter(|answer| answer.contains("slept")).count(), 2);
+    let ended = slow.expect("a slow request").join().expect("an answer");
+    assert!(ended.contains("slept"), "{ended}");
     normal
         .expect(&["status"], 0)
         .says(&["green is hot", "lock: free"]);
@@ -358,7 +358,7 @@ fn both_pools_die() {
         kill_apps(&["web3", "web4"]);
         wait_seen(["web3", "web4"], &["lb1", "lb2"], false);
         kill_apps(&["web1", "web2"]);
-        Vec::new()
+        None
     });
     ran.says(&[
         "both pools fail",

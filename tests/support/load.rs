@@ -85,8 +85,13 @@ impl Client {
     fn run(mut self, pause: Duration, number: u32, stop: &AtomicBool, shots: &Mutex<Vec<Shot>>) {
         // Threads begin one after the other, so that requests are spread evenly.
         let mut due = Instant::now() + pause * number / THREADS;
+        let mut random = number;
         while !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            // In step with the program's own prober, round robin would send all of one to one server and all of the
+            // other to its neighbour. Knuth's generator: the same sequence in every run.
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let later = pause.mul_f64(f64::from(random) / f64::from(u32::MAX));
+            std::thread::sleep((due + later).saturating_duration_since(Instant::now()));
             due = (due + pause).max(Instant::now());
             let sent = Instant::now();
             let answer = self.ask();

@@ -15,7 +15,9 @@ edit() {
 # A worker without our key can be given one; one without the map, or that does not answer, cannot be moved.
 check_worker() {
   tries_of "$MASTER"
-  until ask "$MASTER" 1 "@!$1 get map $MAP $KEY"; do again || break; done
+  until ask "$MASTER" "$patience" "@!$1 get map $MAP $KEY"; do
+    again || { patience=1; break; }
+  done
   case $answer in
     type=* | *"Can't find the target PID"*) ;;
     *) problems="${problems}worker $1 cannot be moved: ${answer%"$nl"}$nl" ;;
@@ -50,7 +52,7 @@ set_by() {
   value=
   tries_of "$2"
   # Sent again only where nothing was sent.
-  until ask "$2" 1 "${3}$1 map $MAP $KEY $VALUE; ${3}get map $MAP $KEY"; do
+  until ask "$2" "$patience" "${3}$1 map $MAP $KEY $VALUE; ${3}get map $MAP $KEY"; do
     [ "$told" = 1 ] && again || break
   done
   case $told in

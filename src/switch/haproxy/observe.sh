@@ -1,5 +1,7 @@
 # What this router does now.
 [ -n "$helper" ] || say_fail 1 "$no_helper"
+# Nobody waits for a look as for a flip.
+patience=4
 ask "$SOCKET" 5 "get map $MAP $KEY; show stat -1 4 -1" || say_fail 1 "$answer"
 value_of "$answer"
 live=$value stat=$answer
@@ -7,7 +9,8 @@ live=$value stat=$answer
 older=
 note_and_count() {
   note_worker "$1"
-  [ -z "$left" ] || { ask "$MASTER" 2 "@!$1 show stat -1 4 -1" && older=$older$answer$nl; } || :
+  # One that hangs is not asked twice.
+  [ -z "$left" ] || [ -z "$value" ] || { ask "$MASTER" 2 "@!$1 show stat -1 4 -1" && older=$older$answer$nl; } || :
 }
 each_worker note_and_count
 print_routes "$live"

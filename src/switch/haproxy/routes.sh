@@ -22,11 +22,17 @@ again() {
   sleep 0.1 2>/dev/null || sleep 1
 }
 
+# Seconds that a worker has to say where it sends requests. It takes milliseconds, but not on a router whose processors
+# are all busy. Once one has not said it in time, the others have a second each: what hangs must not hold up the rest.
+patience=2
+
 # `read_in SOCKET PREFIX`: the value that this worker uses, as `value`. Fails when it did not say.
 read_in() {
   value=
   tries_of "$1"
-  until ask "$1" 1 "${2}get map $MAP $KEY"; do again || return 1; done
+  until ask "$1" "$patience" "${2}get map $MAP $KEY"; do
+    again || { patience=1; return 1; }
+  done
   value_of "$answer"
   [ -n "$value" ]
 }
