@@ -66,11 +66,7 @@ fn flips_and_rollbacks_killed_at_every_point() {
         for lines in 1..=FLIP {
             for (number, (command, end)) in pairs.into_iter().enumerate() {
                 // In the short run each point is met once.
-                if if long() {
-                    round < 3 || number == lines % 4
-                } else {
-                    number == lines % 4
-                } {
+                if long() || number == lines % 4 {
                     let late = if round == 0 { 0 } else { dice.below(FLIP_GAP) };
                     kills.push(Kill {
                         command: vec![command.to_owned()],

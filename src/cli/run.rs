@@ -78,7 +78,7 @@ impl<'a> Work<'a> {
             environment: inventory.env.clone(),
             tag,
         });
-        // The prober starts before anything else, so that it has seen the time before the change.
+        // It starts before anything else, so that it has seen the time before the change.
         let prober = Arc::new(prober(&inventory));
         let fleet = app.fleet(&inventory, sessions, Some(prober.clone()))?;
         Ok(Work {
@@ -144,6 +144,7 @@ impl<'a> Work<'a> {
             let outcome = Outcome::refused(why).hint("check its url in [switch] routers");
             return (None, outcome);
         }
+        self.prober.full_rate();
         let mut number = 1;
         loop {
             let run = run::numbered(&app.run, number);

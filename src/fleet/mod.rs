@@ -109,7 +109,7 @@ pub trait Fleet: Send + Sync {
     async fn answers(&self, job: &Job, tag: &str, in_a_row: u32, within: Duration)
     -> Result<(), Vec<String>>;
 
-    /// Errors that are seen from here on count in [`Fleet::bake`].
+    /// Errors that are seen from here on count in [`Fleet::bake`]; if they rise before, they end [`Fleet::answers`].
     fn count_errors(&self);
 
     /// Goes on watching what the routers answer, seen from outside.

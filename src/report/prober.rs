@@ -1,5 +1,5 @@
 //! The prober: an independent client that never trusts the tool. It knows only the routers' URLs,
-//! and asks each at a constant rate, whatever comes back.
+//! and asks each at a constant rate, whatever comes back: a low one until something is to be changed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use futures::future::select_all;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::receipt::{Receipt, RouterReceipt};
 use crate::error_rate::ErrorRate;
@@ -32,13 +32,27 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const IN_FLIGHT: usize = 256;
 /// Losses that are told in words.
 const TOLD: usize = 20;
+/// Requests a second to each router while nothing is changed yet. Whoever plans, or waits for the lock, and there may be
+/// many at once, must be no load to the app: eight at the full rate were seen to starve a small one.
+const LOOKS: u32 = 2;
 
 /// Asks until [`Prober::finish`].
 #[derive(Debug)]
 pub struct Prober {
     routers: Vec<Arc<Asked>>,
-    stop: watch::Sender<bool>,
+    pace: watch::Sender<Pace>,
     tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+/// How often each router is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// [`LOOKS`] times a second.
+    Looking,
+    /// At the rate that was set.
+    Full,
+    /// No more.
+    Ended,
 }
 
 /// Whose answers are awaited, of the requests that are under way when the prober ends.
@@ -91,10 +105,10 @@ struct Tag {
 }
 
 impl Prober {
-    /// Begins to ask each router `rate` times a second for `path`, in turn over a kept connection
-    /// and over a fresh one; `json` is the key that holds the release, or the whole body does.
+    /// Begins to ask each router for `path`, in turn over a kept connection and over a fresh one: now and then, and from
+    /// [`Prober::full_rate`] on `rate` times a second. `json` is the key that holds the release, or the whole body does.
     pub fn start(targets: Vec<ProbeTarget>, path: String, json: Option<String>, rate: u32) -> Prober {
-        let (stop, stopped) = watch::channel(false);
+        let (pace, paced) = watch::channel(Pace::Looking);
         let mut tasks = JoinSet::new();
         let mut routers = Vec::new();
         for target in targets {
@@ -104,25 +118,39 @@ impl Prober {
                 news: Notify::new(),
             });
             routers.push(asked.clone());
-            tasks.spawn(ask(
-                asked,
-                path.clone(),
-                json.clone(),
-                rate.max(1),
-                stopped.clone(),
-            ));
+            tasks.spawn(ask(asked, path.clone(), json.clone(), rate.max(1), paced.clone()));
         }
         Prober {
             routers,
-            stop,
+            pace,
             tasks: Mutex::new(Some(tasks)),
         }
     }
 
-    /// Waits until each router has answered `tag` this many times in a row.
+    /// From now on routers are asked at the full rate: something is about to be changed.
+    pub fn full_rate(&self) {
+        let first = self.pace.send_if_modified(|pace| {
+            let looking = *pace == Pace::Looking;
+            if looking {
+                *pace = Pace::Full;
+            }
+            looking
+        });
+        if first {
+            for asked in &self.routers {
+                // The pauses between looks are no gaps.
+                let mut seen = asked.seen();
+                seen.longest_gap = Duration::ZERO;
+                seen.last_good = seen.last_good.map(|_| Instant::now());
+            }
+        }
+    }
+
+    /// Waits until each router has answered `tag` this many times in a row. Errors that have risen since
+    /// [`Prober::count_errors`] end it at once, until [`Prober::watch`] looks after them.
     ///
     /// # Errors
-    /// The routers that had not, by the deadline.
+    /// The routers that had not, by then.
     pub async fn wait_for(&self, tag: &str, in_a_row: u32, deadline: Duration) -> Result<(), Vec<String>> {
         let until = tokio::time::Instant::now() + deadline;
         let mut missing = Vec::new();
@@ -136,7 +164,7 @@ impl Prober {
                 if reached {
                     break;
                 }
-                if tokio::time::timeout_at(until, news).await.is_err() {
+                if asked.errors_end_the_wait() || tokio::time::timeout_at(until, news).await.is_err() {
                     missing.push(asked.target.router.clone());
                     break;
                 }
@@ -205,7 +233,7 @@ impl Prober {
             let first = new.and_then(|tag| Some(seen.tags.get(tag)?.first));
             seen.awaited_since = first.filter(|_| awaited == Awaited::OfTheNew);
         }
-        self.stop.send_replace(true);
+        self.pace.send_replace(Pace::Ended);
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut tasks) = tasks {
             while tasks.join_next().await.is_some() {}
@@ -229,7 +257,7 @@ async fn ask(
     path: String,
     json: Option<String>,
     rate: u32,
-    mut stop: watch::Receiver<bool>,
+    mut pace: watch::Receiver<Pace>,
 ) {
     let kept = http::builder(DEADLINE).build();
     let fresh = http::builder(DEADLINE).pool_max_idle_per_host(0).build();
@@ -239,14 +267,19 @@ async fn ask(
     let url: Arc<str> = format!("{}{path}", asked.target.url.trim_end_matches('/')).into();
     let json: Option<Arc<str>> = json.map(Into::into);
     let slots = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
-    // Constant rate: what was missed is sent late, not left out, up to the slots.
-    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut tick = ticks(rate.min(LOOKS));
     let mut shots = JoinSet::new();
     for number in 0_u64.. {
         tokio::select! {
             _ = tick.tick() => {}
-            _ = stop.changed() => break,
+            changed = pace.changed() => {
+                let now = *pace.borrow_and_update();
+                if changed.is_err() || now != Pace::Full {
+                    break;
+                }
+                tick = ticks(rate);
+                tick.tick().await; // the first one is at once
+            }
         }
         while shots.try_join_next().is_some() {}
         let Ok(slot) = slots.clone().try_acquire_owned() else {
@@ -272,6 +305,13 @@ async fn ask(
     }
     // What is still under way and not awaited ends with `shots`.
     while asked.awaits() && shots.join_next().await.is_some() {}
+}
+
+/// A constant rate: what was missed is sent late, not left out, up to the slots.
+fn ticks(rate: u32) -> Interval {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    ticks
 }
 
 /// The release that answered, or why the request is lost.
@@ -315,6 +355,11 @@ impl Asked {
         seen.under_way
             .values()
             .any(|at| since.is_none_or(|since| *at >= since))
+    }
+
+    fn errors_end_the_wait(&self) -> bool {
+        let seen = self.seen();
+        matches!(&seen.watched, Some((None, rate)) if rate.risen().is_some())
     }
 
     fn risen(&self) -> Option<String> {

@@ -1,6 +1,8 @@
 //! Sees the new release through every router, with the prober's eyes, and asks the hosts of the
 //! hot pool which release they are.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::Context;
@@ -19,6 +21,7 @@ impl super::Step for Verify {
         }
         let in_a_row = in_a_row(cx);
         if let Err(missing) = cx.fleet.answers(&cx.job, tag, in_a_row, step.deadline()).await {
+            watch(cx, tag, Duration::ZERO).await?;
             let message = format!(
                 "expected {in_a_row} answers of {tag} in a row through every router within {:?}, not seen through {}",
                 step.deadline(),
@@ -79,6 +82,12 @@ async fn bake(cx: &Context, step: &plan::Step, tag: &str) -> Result<(), StepErro
         cx.job
             .progress(step, &router.name, format!("watches {tag} for {time:?}"));
     }
+    watch(cx, tag, time).await
+}
+
+/// # Errors
+/// When errors have risen since traffic moved, or rise within this time.
+async fn watch(cx: &Context, tag: &str, time: Duration) -> Result<(), StepError> {
     cx.fleet.bake(&cx.job, tag, time).await.map_err(|risen| {
         let pool = cx.to();
         let message = format!(

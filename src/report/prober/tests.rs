@@ -37,8 +37,15 @@ fn ok(body: &str) -> Option<String> {
     ))
 }
 
+/// A prober at this rate.
+fn started(targets: Vec<ProbeTarget>, rate: u32) -> Prober {
+    let prober = Prober::start(targets, "/version".into(), None, rate);
+    prober.full_rate();
+    prober
+}
+
 async fn probe(answer: fn(u64) -> Option<String>, wait: &str, old: Option<&str>) -> Receipt {
-    let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 500);
+    let prober = started(vec![server(answer).await], 500);
     prober.wait_for(wait, 20, Duration::from_secs(10)).await.unwrap();
     prober.finish(old, Some(wait), Awaited::All).await
 }
@@ -61,7 +68,7 @@ async fn sees_the_switch_from_one_release_to_the_other() {
 async fn a_watch_ends_when_errors_rise_or_another_release_answers() {
     const SICK: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
     let watched = async |answer| {
-        let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 200);
+        let prober = started(vec![server(answer).await], 200);
         prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
         let since = Instant::now();
         (prober.watch("v2", Duration::from_secs(2)).await, since.elapsed())
@@ -83,13 +90,16 @@ async fn a_watch_ends_when_errors_rise_or_another_release_answers() {
         }
     };
     for counts in [true, false] {
-        let prober = Prober::start(vec![server(early).await], "/version".into(), None, 200);
+        let prober = started(vec![server(early).await], 200);
         if counts {
             prober.count_errors();
         }
-        prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
+        // They end a wait for answers, too, which would go on for as long as it may.
+        let waited = prober.wait_for("v2", 10, Duration::from_secs(10)).await;
         let seen = prober.watch("v2", Duration::from_millis(200)).await;
-        assert_eq!(seen.is_err(), counts, "{seen:?}");
+        assert_eq!((waited.is_err(), seen.is_err()), (counts, counts), "{seen:?}");
+        // Not the wait for what comes after them.
+        prober.wait_for("v2", 10, Duration::from_secs(10)).await.unwrap();
     }
     let (well, after) = watched(|_| ok("v2")).await;
     assert_eq!(well, Ok(()));
@@ -134,7 +144,7 @@ async fn before_the_first_release_there_is_nothing_to_lose() {
 
 #[tokio::test]
 async fn says_which_router_never_answered_so() {
-    let prober = Prober::start(vec![server(|_| ok("v1")).await], "/".into(), None, 200);
+    let prober = started(vec![server(|_| ok("v1")).await], 200);
     let missing = prober
         .wait_for("v2", 1, Duration::from_millis(200))
         .await
@@ -153,7 +163,7 @@ async fn who_goes_back_is_not_held_up_by_what_hangs() {
         }
     };
     for (awaited, unanswered, lost) in [(Awaited::OfTheNew, 20, 0), (Awaited::All, 0, 20)] {
-        let prober = Prober::start(vec![server(answer).await], "/version".into(), None, 200);
+        let prober = started(vec![server(answer).await], 200);
         prober.wait_for("v2", 20, Duration::from_secs(10)).await.unwrap();
         let since = Instant::now();
         let receipt = prober.finish(Some("v1"), Some("v2"), awaited).await;
@@ -164,4 +174,19 @@ async fn who_goes_back_is_not_held_up_by_what_hangs() {
         );
         assert_eq!(since.elapsed() < DEADLINE / 2, awaited == Awaited::OfTheNew);
     }
+}
+
+/// Before anything is changed the app has next to nothing to answer, and the pauses are no gaps.
+#[tokio::test]
+async fn looks_now_and_then_until_something_is_changed() {
+    let prober = Prober::start(vec![server(|_| ok("v1")).await], "/version".into(), None, 200);
+    tokio::time::sleep(Duration::from_millis(1200)).await; // what is measured
+    assert!(prober.unreachable().is_empty());
+    let looked = prober.routers[0].seen().tags["v1"].count;
+    assert!((1..=4).contains(&looked), "{looked}");
+    tokio::time::sleep(Duration::from_millis(300)).await; // into a pause
+    prober.full_rate();
+    prober.wait_for("v1", 100, Duration::from_secs(10)).await.unwrap();
+    let receipt = prober.finish(Some("v1"), None, Awaited::All).await;
+    assert!(receipt.longest_gap_ms < 250.0, "{receipt}");
 }
