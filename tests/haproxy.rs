@@ -4,6 +4,9 @@
 mod between;
 #[path = "haproxy/router.rs"]
 mod router;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "support/shell.rs"]
+mod shell;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -26,7 +29,7 @@ fn to(pool: Pool) -> Route {
 fn view(router: &Router) -> RouterView {
     let haproxy = router.haproxy();
     haproxy
-        .view(&router.read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script()))
         .expect("a view")
 }
 
@@ -88,7 +91,7 @@ fn a_flip_moves_memory_and_file_whatever_speaks_to_the_socket() {
             (Pool::Green, AFTER.to_owned()),
             (Pool::Blue, AFTER.replace("shop green:green", "shop blue:blue")),
         ] {
-            let armed = router.arm(&router.haproxy().flip_script(&to(pool)), Some(&path));
+            let armed = shell::arm(&router.haproxy().flip_script(&to(pool)), Some(&path));
             let armed = armed.unwrap_or_else(|problem| panic!("{helper}: {problem}"));
             assert_ne!(router.map(), map, "{helper}: nothing moves before the word");
             assert_ne!(router.get(), pool.as_str());
@@ -115,9 +118,7 @@ fn a_worker_that_a_reload_left_behind_is_moved_too() {
     router.reload();
     let (_, old) = router.workers().expect("workers");
     assert_eq!(old.len(), 1, "the old worker waits for its request");
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(view.workers.len(), 1);
     assert_eq!(view.workers[0].pid, old[0]);
@@ -161,9 +162,7 @@ fn what_an_older_worker_has_in_progress_is_counted() {
 fn a_reload_between_the_preparation_and_the_word() {
     let router = Router::start();
     let early = router.half_a_request();
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     router.reload();
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(
@@ -191,9 +190,7 @@ fn an_older_worker_that_disagrees_is_drift() {
     let seen = view(&router);
     assert!(!seen.is_all(Pool::Blue));
     assert_eq!(seen.drift(), Some(format!("another worker ({old}) serves green")));
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Blue)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Blue)), None).expect("armed");
     moved(&armed.commit(), Pool::Blue);
     assert!(
         view(&router).is_all(Pool::Blue),
@@ -219,9 +216,7 @@ fn a_value_that_is_only_in_memory_is_drift() {
 #[test]
 fn a_key_that_was_not_there_is_added() {
     let router = Router::start_with("other blue:blue:0");
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(router.map(), "other blue:blue:0\nshop green:green:0\n");
     assert_eq!(router.get(), "green");
@@ -231,9 +226,7 @@ fn a_key_that_was_not_there_is_added() {
 fn a_canary_is_a_route_too() {
     let router = Router::start();
     let canary = "blue:green:25".parse().expect("a route");
-    let armed = router
-        .arm(&router.haproxy().flip_script(&canary), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&canary), None).expect("armed");
     let view = Haproxy::flipped(&armed.commit()).expect("moved");
     assert_eq!(
         (view.live, view.persisted, view.agrees()),
@@ -247,9 +240,7 @@ fn another_apps_flip_in_between_is_kept() {
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         fs::write(router.path("map/pools.map"), BEFORE).expect("written");
-        let armed = router
-            .arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path))
-            .expect("armed");
+        let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path)).expect("armed");
         let theirs = BEFORE.replace("last blue:blue:0", "last green:green:0");
         fs::write(router.path("map/pools.map"), &theirs).expect("written");
         moved(&armed.commit(), Pool::Green);
@@ -265,9 +256,7 @@ fn another_apps_flip_in_between_is_kept() {
 #[test]
 fn our_own_line_changed_by_hand_stops_the_flip() {
     let router = Router::start();
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     let theirs = BEFORE.replace("shop   blue:blue:0", "shop   blue:green:10");
     fs::write(router.path("map/pools.map"), &theirs).expect("written");
     let problem = not_done(&armed.commit());
@@ -290,9 +279,7 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         "frontend web\n    bind nowhere at all\n",
     )
     .expect("written");
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(
         router.workers().expect("workers").0,
@@ -305,8 +292,7 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         router.log().contains("Error(s) found in configuration file")
     });
     router.wait("the master's answer", || router.workers().is_some());
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Blue)), None)
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Blue)), None)
         .unwrap_or_else(|problem| panic!("{problem}"));
     moved(&armed.commit(), Pool::Blue);
     assert_eq!((router.get().as_str(), router.left_behind()), ("blue", 0));
@@ -324,7 +310,7 @@ fn what_is_refused_is_put_back() {
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         let before = between.fired();
-        let output = router.arm(&script, Some(&path)).expect("armed").commit();
+        let output = shell::arm(&script, Some(&path)).expect("armed").commit();
         assert!(between.fired() > before, "the fault fired");
         let problem = not_done(&output);
         assert!(
@@ -345,7 +331,7 @@ fn a_command_that_may_still_arrive_is_in_doubt() {
         Fault::Hang,
     );
     let script = router.haproxy_by("between.sock").flip_script(&to(Pool::Green));
-    let problem = in_doubt(&router.arm(&script, None).expect("armed").commit());
+    let problem = in_doubt(&shell::arm(&script, None).expect("armed").commit());
     assert!(between.fired() > 0);
     assert!(problem.contains("no answer in time"), "{problem}");
     assert_eq!(router.map(), AFTER, "the file already says what may arrive");
@@ -357,7 +343,7 @@ fn an_answer_that_is_lost_is_read_back() {
         let router = Router::start();
         let between = Between::start(&router.path("between.sock"), &router.path("admin.sock"), fault);
         let script = router.haproxy_by("between.sock").flip_script(&to(Pool::Green));
-        moved(&router.arm(&script, None).expect("armed").commit(), Pool::Green);
+        moved(&shell::arm(&script, None).expect("armed").commit(), Pool::Green);
         assert_eq!(between.fired(), 1);
     }
 }
@@ -365,9 +351,7 @@ fn an_answer_that_is_lost_is_read_back() {
 #[test]
 fn haproxy_ends_between_the_preparation_and_the_word() {
     let router = Router::start();
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     let workers = router.workers().expect("workers").0;
     router.signal("-KILL");
     for pid in workers {
@@ -390,7 +374,7 @@ fn haproxy_ends_between_the_preparation_and_the_word() {
 #[test]
 fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     let router = Router::start();
-    let refused = |haproxy: &Haproxy| match router.arm(&haproxy.flip_script(&to(Pool::Green)), None) {
+    let refused = |haproxy: &Haproxy| match shell::arm(&haproxy.flip_script(&to(Pool::Green)), None) {
         Err(problem) => problem.replace(&router.path("").display().to_string(), ""),
         Ok(_) => panic!("armed"),
     };
@@ -404,8 +388,7 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     insta::assert_snapshot!(refused(&router.haproxy_by("user.sock")), @"user.sock: expected level admin, found user: the flip sets a map");
     insta::assert_snapshot!(refused(&router.haproxy_by("none.sock")), @"none.sock: No such file or directory");
     let path = router.only("true").expect("a path");
-    let output = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path))
+    let output = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path))
         .err()
         .expect("refused");
     assert!(
@@ -427,7 +410,7 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
 fn a_flip_that_is_not_carried_out_leaves_nothing() {
     let router = Router::start();
     let script = router.haproxy().flip_script(&to(Pool::Green));
-    let armed = router.arm(&script, None).expect("armed");
+    let armed = shell::arm(&script, None).expect("armed");
     assert_eq!(router.left_behind(), 2);
     assert_eq!(armed.cut().code, 11);
     assert_eq!(
@@ -436,7 +419,7 @@ fn a_flip_that_is_not_carried_out_leaves_nothing() {
     );
 
     // Killed, it leaves files that the next flip overwrites, and no process.
-    let armed = router.arm(&script, None).expect("armed");
+    let armed = shell::arm(&script, None).expect("armed");
     let mut relays = children(armed.pid());
     assert!(!relays.is_empty(), "a relay runs");
     armed.kill();
@@ -445,7 +428,7 @@ fn a_flip_that_is_not_carried_out_leaves_nothing() {
         relays.is_empty()
     });
     assert_eq!((router.left_behind(), router.map().as_str()), (2, BEFORE));
-    moved(&router.arm(&script, None).expect("armed").commit(), Pool::Green);
+    moved(&shell::arm(&script, None).expect("armed").commit(), Pool::Green);
     assert_eq!(router.left_behind(), 0);
 }
 
@@ -473,9 +456,7 @@ fn the_files_mode_is_kept() {
     let router = Router::start();
     let map = router.path("map/pools.map");
     fs::set_permissions(&map, fs::Permissions::from_mode(0o640)).expect("set");
-    let armed = router
-        .arm(&router.haproxy().flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
     moved(&armed.commit(), Pool::Green);
     let mode = fs::metadata(&map).expect("a file").permissions().mode() & 0o777;
     assert_eq!(format!("{mode:o}"), "640");
@@ -494,9 +475,7 @@ fn flips_in_a_storm_of_reloads() {
         let pool = if round % 2 == 0 { Pool::Green } else { Pool::Blue };
         let _early = router.half_a_request();
         let before = router.workers().expect("workers").0;
-        let armed = router
-            .arm(&router.haproxy().flip_script(&to(pool)), None)
-            .expect("armed");
+        let armed = shell::arm(&router.haproxy().flip_script(&to(pool)), None).expect("armed");
         router.signal("-USR2");
         std::thread::sleep(std::time::Duration::from_millis(round * 7 % 60));
         moved(&armed.commit(), pool);
@@ -519,14 +498,12 @@ fn a_master_that_is_away_for_a_moment_is_asked_again() {
     let away = Between::away(&router.path("away.sock"), &router.path("master.sock"));
     let haproxy = router.haproxy_with("admin.sock", "away.sock");
     let seen = haproxy
-        .view(&router.read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script()))
         .expect("a view");
     assert!(seen.is_all(Pool::Blue) && seen.workers.len() == 1, "{seen:?}");
     let looked = away.fired();
     assert!(looked > 0, "the fault fired");
-    let armed = router
-        .arm(&haproxy.flip_script(&to(Pool::Green)), None)
-        .expect("armed");
+    let armed = shell::arm(&haproxy.flip_script(&to(Pool::Green)), None).expect("armed");
     assert_eq!(moved(&armed.commit(), Pool::Green).workers.len(), 1);
     assert!(away.fired() > looked, "the fault fired");
 }
@@ -535,7 +512,7 @@ fn a_master_that_is_away_for_a_moment_is_asked_again() {
 fn doctor_sees_what_is_wrong() {
     let router = Router::start();
     let wrong = |haproxy: &Haproxy| -> Vec<String> {
-        let output = router.read(&haproxy.doctor_script());
+        let output = shell::read(&haproxy.doctor_script());
         let at = router.path("").display().to_string();
         let findings = haproxy.findings("lb1", &output);
         assert!(!findings.is_empty());

@@ -8,6 +8,9 @@ mod app;
     reason = "shared with the tests of the connector, which use the rest"
 )]
 mod router;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "support/shell.rs"]
+mod shell;
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +27,7 @@ fn config(inventory: &Path) -> String {
     let path = Utf8Path::from_path(inventory).expect("UTF-8");
     let inventory =
         Inventory::load(path, &|_| Some("x".to_owned())).unwrap_or_else(|e| panic!("{}", e.render(false)));
-    connector_for(&inventory.switch).config(&inventory)
+    connector_for(&inventory).config(&inventory)
 }
 
 /// The same, with its files in this folder.

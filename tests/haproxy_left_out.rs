@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "shared with the other tests of HAProxy")]
 #[path = "haproxy/router.rs"]
 mod router;
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "support/shell.rs"]
+mod shell;
 
 use std::fs;
 
@@ -78,7 +81,7 @@ fn start_with(checks: &str, inter: &str, states: &str) -> Router {
 fn up(router: &Router) -> Vec<String> {
     let haproxy = router.haproxy();
     let view = haproxy
-        .view(&router.read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script()))
         .expect("a view");
     let servers = view.backends[&Pool::Blue].iter().filter(|server| server.up);
     servers.map(|server| server.name.clone()).collect()
@@ -87,14 +90,14 @@ fn up(router: &Router) -> Vec<String> {
 fn left_out(router: &Router, pool: Pool) -> Vec<String> {
     let haproxy = router.haproxy();
     let view = haproxy
-        .view(&router.read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script()))
         .expect("a view");
     view.left_out[&pool].clone()
 }
 
 fn leave_out(router: &Router, servers: &[&str]) {
     let servers: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
-    let output = router.read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
+    let output = shell::read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
     assert!(output.ok(), "{}", output.complaint());
     assert_eq!(left_out(router, Pool::Blue), servers);
     assert!(left_out(router, Pool::Green).is_empty());
@@ -155,7 +158,7 @@ fn a_router_whose_checks_do_not_look_is_refused() {
     let router = start(LOOKS_NOWHERE);
     router.wait("both servers", || up(&router) == ["web1", "web2"]);
     let servers = ["web2".to_owned()];
-    let output = router.read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
+    let output = shell::read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
     assert_eq!(output.code, 3, "nothing is changed: {}", output.complaint());
     assert!(
         output.complaint().contains("do not look into"),

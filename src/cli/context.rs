@@ -105,7 +105,7 @@ impl App {
         prober: Option<Arc<Prober>>,
     ) -> Result<Arc<dyn Fleet>, Outcome> {
         let fleet = Arc::new(SshFleet {
-            connector: connector_for(&inventory.switch),
+            connector: connector_for(inventory),
             inventory: inventory.clone(),
             sessions,
             prober,

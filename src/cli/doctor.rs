@@ -13,7 +13,7 @@ use crate::switch::{Finding, connector_for};
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory.switch);
+    let connector = connector_for(&inventory);
     let routers = join_all(
         inventory
             .switch

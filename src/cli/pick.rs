@@ -23,7 +23,7 @@ pub(super) async fn pick(app: &App, pool: Option<Pool>, host: Option<&str>) -> R
     let pool = match pool {
         Some(pool) => pool,
         None => {
-            let connector = connector_for(&inventory.switch);
+            let connector = connector_for(&inventory);
             let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
             match seen.hot() {
                 Hot::Pool(pool) => pool,

@@ -17,7 +17,7 @@ const READ: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory.switch);
+    let connector = connector_for(&inventory);
     let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
     let mut text = String::new();
     let mut rows = Vec::new();

@@ -16,7 +16,7 @@ use crate::switch::connector_for;
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory.switch);
+    let connector = connector_for(&inventory);
     let store = state::team(&inventory)?;
     let (mut seen, hosts, store) = futures::future::join3(
         observe::routers::observe(&inventory, &sessions, connector.as_ref()),

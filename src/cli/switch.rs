@@ -9,7 +9,7 @@ pub(super) fn run(app: &App, args: &Switch) -> Result<Outcome, Outcome> {
     let inventory = app.inventory()?;
     match args.command {
         SwitchCommand::Config => {
-            let config = connector_for(&inventory.switch).config(&inventory);
+            let config = connector_for(&inventory).config(&inventory);
             app.data("switch_config", &config, &config);
             Ok(Outcome::done())
         }

@@ -28,7 +28,9 @@ fn production() {
     );
     assert_eq!(names(&inventory, Pool::Green), ["web3.example.com", "web4"]);
     assert_eq!(inventory.switch.routers.len(), 2);
-    let Connector::Haproxy(haproxy) = &inventory.switch.connector;
+    let Connector::Haproxy(haproxy) = &inventory.switch.connector else {
+        panic!("{:?}", inventory.switch);
+    };
     assert_eq!(haproxy.master_socket.as_deref(), Some("/run/haproxy/master.sock"));
     assert!(inventory.app.env_file.is_some() && inventory.registry.is_some() && inventory.migrate.is_some());
 }

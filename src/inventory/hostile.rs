@@ -75,6 +75,14 @@ map = "/etc/pools.map"
 key = "shop"
 backend = "shop_{pool}"
 min_up = 1
+[switch.nginx]
+flags = "/etc/flags"
+status_port = 9180
+min_up = 1
+[switch.caddy]
+flags = "/etc/flags"
+status_port = 9180
+min_up = 1
 [state]
 store = "postgres"
 url = "postgresql://ci:x@db:5432/pointsman"
@@ -121,7 +129,7 @@ fn extra(pointer: &str) -> Option<&'static str> {
         _ if in_list && pointer.starts_with("/migrate/watch") => Some("~%?&=+,:@"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
-        "path" | "socket" | "master_socket" | "map" => Some("@+"),
+        "path" | "socket" | "master_socket" | "map" | "flags" => Some("@+"),
         "compose" | "env_file" | "ca" | "ca_file" | "identity" | "known_hosts" | "config" | "extends" => {
             Some("~@+,=:%^")
         }

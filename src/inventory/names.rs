@@ -1,6 +1,5 @@
 //! Names and folders that follow from an inventory.
 
-use super::switch::Connector;
 use super::{Host, Inventory, Pool};
 
 impl Inventory {
@@ -17,9 +16,7 @@ impl Inventory {
     /// How many servers of a pool each router must see up before a flip to it.
     pub fn servers_needed(&self, pool: Pool) -> usize {
         let all = self.hosts(pool).len();
-        match &self.switch.connector {
-            Connector::Haproxy(settings) => settings.min_up.map_or(all, |least| least.min(all)),
-        }
+        self.switch.connector.min_up().map_or(all, |least| least.min(all))
     }
 
     /// A pool's hosts.

@@ -32,6 +32,37 @@ pub struct Switch {
 pub enum Connector {
     /// `connector = "haproxy"` with `[switch.haproxy]`.
     Haproxy(Haproxy),
+    /// `connector = "nginx"` with `[switch.nginx]`.
+    Nginx(Flag),
+    /// `connector = "caddy"` with `[switch.caddy]`.
+    Caddy(Flag),
+}
+
+impl Connector {
+    /// Servers of the target pool that must be up on each router before a flip; all of them unless given.
+    pub fn min_up(&self) -> Option<usize> {
+        match self {
+            Connector::Haproxy(settings) => settings.min_up,
+            Connector::Nginx(settings) | Connector::Caddy(settings) => settings.min_up,
+        }
+    }
+
+    /// Whether a server of a pool can be left out while the others get requests.
+    pub fn leaves_out(&self) -> bool {
+        match self {
+            Connector::Haproxy(_) => true,
+            Connector::Nginx(_) | Connector::Caddy(_) => false,
+        }
+    }
+
+    /// The name in `connector = "..."`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Connector::Haproxy(_) => "haproxy",
+            Connector::Nginx(_) => "nginx",
+            Connector::Caddy(_) => "caddy",
+        }
+    }
 }
 
 /// What decides which pool is hot: one or more routers in front of both pools.
@@ -57,6 +88,12 @@ pub(super) struct SwitchTable {
     /// Settings for `connector = "haproxy"`.
     #[schemars(extend("default" = {}))]
     haproxy: Haproxy,
+    /// Settings for `connector = "nginx"`.
+    #[schemars(extend("default" = {}))]
+    nginx: Flag,
+    /// Settings for `connector = "caddy"`.
+    #[schemars(extend("default" = {}))]
+    caddy: Flag,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,6 +101,8 @@ pub(super) struct SwitchTable {
 #[schemars(extend("examples" = ["haproxy"]))]
 enum ConnectorName {
     Haproxy,
+    Nginx,
+    Caddy,
 }
 
 impl SwitchTable {
@@ -73,6 +112,8 @@ impl SwitchTable {
         routers.sort_by(|a, b| a.name.cmp(&b.name));
         let connector = match self.connector {
             ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
+            ConnectorName::Nginx => Connector::Nginx(self.nginx),
+            ConnectorName::Caddy => Connector::Caddy(self.caddy),
         };
         Switch {
             connector,
@@ -104,6 +145,21 @@ pub struct Haproxy {
     #[schemars(extend("grammar" = Grammar::Backend, "derived" = "`app.name` and `_{pool}`"), example = &"shop_{pool}")]
     pub backend: String,
     /// Servers of the target backend that must be UP on each router before a flip. All of them unless given.
+    #[schemars(range(min = 1, max = 10_000), example = 1)]
+    pub min_up: Option<usize>,
+}
+
+/// How pointsman flips nginx and Caddy: by a file that they look at for each request, there for green and not for blue.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Flag {
+    /// Folder on the router for the file `green`. It must be writable for the SSH user.
+    #[schemars(extend("grammar" = Grammar::RemotePath, "derived" = "`/etc/`, the connector, `/pointsman/` and `app.name`"), example = &"/var/lib/pointsman/shop")]
+    pub flags: String,
+    /// Port on the router's loopback address where the program says which pool it uses.
+    #[schemars(range(min = 1), extend("default" = 9180))]
+    pub status_port: u16,
+    /// Servers of the target pool that must answer each router before a flip. All of them unless given.
     #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
 }
@@ -155,7 +211,15 @@ pub(super) fn complete(root: &mut Node) {
     };
     if let Some(haproxy) = root.get_mut(&["switch", "haproxy"]) {
         haproxy.complete("backend", Value::String(format!("{app}_{{pool}}")));
-        haproxy.complete("key", Value::String(app));
+        haproxy.complete("key", Value::String(app.clone()));
+    }
+    for connector in ["nginx", "caddy"] {
+        if let Some(flag) = root.get_mut(&["switch", connector]) {
+            flag.complete(
+                "flags",
+                Value::String(format!("/etc/{connector}/pointsman/{app}")),
+            );
+        }
     }
 }
 
@@ -170,7 +234,9 @@ mod tests {
             .load_text(&with("switch.routers", r#"["root@[::1]:2222", "lb1"]"#))
             .expect("valid")
             .switch;
-        let Connector::Haproxy(haproxy) = switch.connector;
+        let Connector::Haproxy(haproxy) = switch.connector else {
+            panic!("{switch:?}");
+        };
         assert_eq!(
             (haproxy.key.as_str(), haproxy.backend.as_str()),
             ("shop", "shop_{pool}")
@@ -206,7 +272,7 @@ mod tests {
           --> production.toml:17:13
            |
         17 | connector = "haproxi"
-           |             ^^^^^^^^^ expected `haproxy`, found "haproxi"
+           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, found "haproxi"
            |
            = help: did you mean `haproxy`?
 

@@ -21,6 +21,15 @@ pub(super) fn reduced(wish: &Wish, inventory: &Inventory, seen: &Observation) ->
         (None, Some((pool, _))) => Some((pool, wish.without.clone())),
         (None, None) => None,
     };
+    if let (Some(name), false) = (wish.without.first(), inventory.switch.connector.leaves_out()) {
+        return Err(Refusal::one(
+            format!(
+                "{name} was to be left out, but {} cannot leave a server out without a reload",
+                inventory.switch.connector.name()
+            ),
+            format!("mend {name}, or take it out of the inventory and of the routers' configuration"),
+        ));
+    }
     let Some((pool, names)) = changed else {
         let Some(name) = wish.without.first() else {
             return Ok(reduced);

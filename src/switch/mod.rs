@@ -1,6 +1,8 @@
 //! The switch contract and its connectors: what decides which pool is hot.
 
+pub mod flag;
 pub mod haproxy;
+mod servers;
 mod view;
 
 use std::time::Duration;
@@ -149,8 +151,13 @@ impl ArmedFlip {
 }
 
 /// The connector that the inventory names.
-pub fn connector_for(switch: &inventory::Switch) -> Box<dyn Connector> {
-    match &switch.connector {
+pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
+    let flag = |program, settings: &inventory::switch::Flag| {
+        Box::new(flag::FlagFile::new(program, settings.clone(), inventory))
+    };
+    match &inventory.switch.connector {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
+        inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
+        inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::inventory::switch::Haproxy as Settings;
-use crate::inventory::{Host, Inventory, Pool};
+use crate::inventory::{Inventory, Pool};
+use crate::switch::servers::{health, targets};
 
 /// A complete configuration for this inventory: what pointsman needs is marked, the rest is a start.
 pub(super) fn config(settings: &Settings, inventory: &Inventory) -> String {
@@ -129,45 +130,8 @@ backend {name}
     default-server check inter 1s fall 2 rise 2 observe layer4 error-limit 1 on-error mark-down
 "
     );
-    for host in inventory.hosts(pool) {
-        let _ = writeln!(
-            out,
-            "    server {} {}:{}",
-            host.name,
-            bracketed(&host.address),
-            web_port(inventory, host)
-        );
+    for target in targets(inventory).iter().filter(|target| target.pool == pool) {
+        let _ = writeln!(out, "    server {} {}", target.name, target.endpoint());
     }
     out
-}
-
-/// What the servers' port answers where they are well, with the `Host:` header that it wants: a check that is asked on
-/// that port; else the identity, which answers through every router.
-fn health(inventory: &Inventory) -> (&str, Option<&str>) {
-    let routers = || inventory.switch.routers.iter();
-    match inventory.checks.iter().find(|check| check.service.is_none()) {
-        Some(check) => (&check.path, check.host_header.as_deref()),
-        None => (
-            &inventory.app.identity.path,
-            routers().find_map(|router| router.host_header.as_deref()),
-        ),
-    }
-}
-
-/// The port on which a host answers routers: what the host's own env says (`WEB_PORT`, as in the example Compose
-/// files), else the port of a check that is asked on the host, else 80.
-fn web_port(inventory: &Inventory, host: &Host) -> u16 {
-    // Values of env are free text: only a port is a port.
-    let own = host.env.get("WEB_PORT").and_then(|port| port.parse().ok());
-    let checked = || inventory.checks.iter().find(|check| check.service.is_none());
-    own.or_else(|| checked().map(|check| check.port)).unwrap_or(80)
-}
-
-/// IPv6 addresses stand in brackets before a port.
-fn bracketed(address: &str) -> String {
-    if address.contains(':') && !address.starts_with('[') {
-        format!("[{address}]")
-    } else {
-        address.to_owned()
-    }
 }

@@ -1,0 +1,364 @@
+//! Real programs as `switch config` sets them up, in a folder of their own: HAProxy, nginx and Caddy.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use pointsman::inventory::switch::Connector as Settings;
+use pointsman::inventory::{Inventory, Pool};
+use pointsman::remote::{Output, Script};
+use pointsman::switch::flag::{FlagFile, Program as Looks};
+use pointsman::switch::haproxy::Haproxy;
+use pointsman::switch::{Route, RouterView, connector_for};
+use tempfile::TempDir;
+
+use crate::app::App;
+use crate::shell::{self, Armed, free_port};
+
+/// Longest that anything here may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Haproxy,
+    Nginx,
+    Caddy,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Haproxy => "haproxy",
+            Kind::Nginx => "nginx",
+            Kind::Caddy => "caddy",
+        }
+    }
+}
+
+/// A program with both pools behind it; ends with this value.
+pub struct Program {
+    kind: Kind,
+    dir: TempDir,
+    inventory: Inventory,
+    pub port: u16,
+    child: Option<Child>,
+    apps: Vec<App>,
+}
+
+impl Program {
+    /// Two servers a pool, each answering with its pool's name; blue is hot.
+    pub fn start(kind: Kind) -> Program {
+        let apps = vec![
+            App::serve("blue"),
+            App::serve("blue"),
+            App::serve("green"),
+            App::serve("green"),
+        ];
+        let dir = TempDir::new().expect("a folder");
+        let (port, status) = (free_port(), free_port());
+        let at = dir.path().display().to_string();
+        fs::write(dir.path().join("compose.yml"), "services: {web: {image: a}}\n").expect("written");
+        // Every address of 127.0.0.0/8 is this machine.
+        let host = |n: usize| {
+            let port = apps[n - 1].port;
+            format!(r#"{{ address = "127.0.0.{n}", name = "web{n}", env = {{ WEB_PORT = "{port}" }} }}"#)
+        };
+        let settings = match kind {
+            Kind::Haproxy => format!(
+                "[switch.haproxy]\nsocket = \"{at}/admin.sock\"\nmaster_socket = \"{at}/master.sock\"\nmap = \"{at}/flags/pools.map\"\n"
+            ),
+            Kind::Nginx | Kind::Caddy => format!(
+                "[switch.{}]\nflags = \"{at}/flags\"\nstatus_port = {status}\n",
+                kind.name()
+            ),
+        };
+        let text = format!(
+            r#"[app]
+name = "shop"
+path = "/srv/shop"
+compose = "compose.yml"
+identity = {{ path = "/version" }}
+[pools.blue]
+hosts = [{}, {}]
+[pools.green]
+hosts = [{}, {}]
+[[checks]]
+name = "web"
+service = "web"
+port = 80
+path = "/up"
+[switch]
+connector = "{}"
+routers = ["127.0.0.1"]
+{settings}"#,
+            host(1),
+            host(2),
+            host(3),
+            host(4),
+            kind.name()
+        );
+        let file = dir.path().join("one.toml");
+        fs::write(&file, text).expect("written");
+        let inventory = Inventory::load(Utf8Path::from_path(&file).expect("UTF-8"), &|_| None)
+            .unwrap_or_else(|e| panic!("{}", e.render(false)));
+        fs::create_dir(dir.path().join("flags")).expect("made");
+        let mut program = Program {
+            kind,
+            dir,
+            inventory,
+            port,
+            child: None,
+            apps,
+        };
+        program.write_config();
+        program.run();
+        program
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The configuration that is printed, but for ports and what only root may do.
+    fn write_config(&self) {
+        let (port, at) = (self.port, self.dir.path().display());
+        let config = connector_for(&self.inventory).config(&self.inventory);
+        let (name, text) = match self.kind {
+            Kind::Haproxy => {
+                fs::write(self.path("flags/pools.map"), "shop blue:blue:0\n").expect("written");
+                for pool in Pool::ALL {
+                    fs::write(self.path(&format!("flags/shop_{pool}.state")), "1\n").expect("written");
+                }
+                let text = config
+                    .replace("    user haproxy\n    group haproxy\n", "")
+                    .replace(" group haproxy level", " level")
+                    .replace("bind :80", &format!("bind 127.0.0.1:{port}"));
+                ("haproxy.cfg", text)
+            }
+            Kind::Nginx => {
+                let text = config.replace("listen 80 default_server", &format!("listen 127.0.0.1:{port}"));
+                // Workers run as root, as the folder is root's alone.
+                let text = format!(
+                    "user root;\nworker_processes 2;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/log warn;\nevents {{}}\n\
+                     http {{\naccess_log off;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n{text}}}\n"
+                );
+                ("nginx.conf", text)
+            }
+            Kind::Caddy => {
+                let text = config.replace("\n:80 {", &format!("\nhttp://:{port} {{\n\tbind 127.0.0.1"));
+                let text = format!(
+                    "{{\n\tadmin unix/{at}/caddy.sock\n\tauto_https off\n\tstorage file_system {at}/storage\n}}\n{text}"
+                );
+                ("Caddyfile", text)
+            }
+        };
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    /// Starts it, and waits until it answers.
+    pub fn run(&mut self) {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .expect("a log");
+        let at = |name: &str| self.path(name).display().to_string();
+        let mut command = Command::new(self.kind.name());
+        match self.kind {
+            Kind::Haproxy => command.args(["-W", "-S", &at("master.sock"), "-f", &at("haproxy.cfg")]),
+            Kind::Nginx => command.args(["-c", &at("nginx.conf"), "-e", &at("log")]),
+            Kind::Caddy => command
+                .args(["run", "--adapter", "caddyfile", "--config", &at("Caddyfile")])
+                .env("HOME", self.dir.path()),
+        };
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{} is installed (tests/run.sh does it): {e}", self.kind.name()));
+        self.child = Some(child);
+        self.wait("it to answer, with all servers up", || {
+            self.view()
+                .is_ok_and(|view| Pool::ALL.into_iter().all(|pool| view.up(pool) == 2))
+                && self.get().is_some()
+        });
+    }
+
+    /// Ends it as a machine's service manager would at once.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // nginx's workers and HAProxy's end with what made them.
+        let signal = match self.kind {
+            Kind::Haproxy | Kind::Caddy => "-TERM",
+            Kind::Nginx => "-INT",
+        };
+        let _ = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        let end = Instant::now() + PATIENCE;
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > end {
+                let _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.run();
+    }
+
+    /// Reads its configuration anew; what it serves meanwhile is its own business.
+    pub fn reload(&self) {
+        let child = self.child.as_ref().expect("it runs").id().to_string();
+        let signal = match self.kind {
+            Kind::Haproxy => "-USR2",
+            Kind::Nginx => "-HUP",
+            Kind::Caddy => {
+                let config = self.path("Caddyfile");
+                let to = format!("unix/{}", self.path("caddy.sock").display());
+                let reloaded = Command::new("caddy")
+                    .args(["reload", "--adapter", "caddyfile", "--force", "--address", &to])
+                    .arg("--config")
+                    .arg(config)
+                    .env("HOME", self.dir.path())
+                    .stderr(Stdio::null())
+                    .status();
+                assert!(reloaded.expect("caddy").success());
+                return;
+            }
+        };
+        let sent = Command::new("kill")
+            .args([signal, &child])
+            .status()
+            .expect("kill");
+        assert!(sent.success());
+    }
+
+    /// The body of an answer with status 200.
+    pub fn get(&self) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let good = answer.starts_with("HTTP/1.1 200");
+        good.then(|| answer.rsplit("\r\n").next().unwrap_or_default().to_owned())
+    }
+
+    /// What pointsman sees.
+    pub fn view(&self) -> Result<RouterView, String> {
+        match &self.inventory.switch.connector {
+            Settings::Haproxy(settings) => {
+                let haproxy = Haproxy::new(settings.clone());
+                haproxy.view(&shell::read(&haproxy.observe_script()))
+            }
+            Settings::Nginx(_) | Settings::Caddy(_) => {
+                let flag = self.flag();
+                flag.view(&shell::read(&flag.observe_script()))
+            }
+        }
+    }
+
+    /// A flip that is prepared; or why it could not be.
+    pub fn arm(&self, pool: Pool) -> Result<Armed, String> {
+        self.arm_with(pool, None)
+    }
+
+    /// The same, where the router has no other programs than these.
+    pub fn arm_with(&self, pool: Pool, path: Option<&Path>) -> Result<Armed, String> {
+        let script: Script = match &self.inventory.switch.connector {
+            Settings::Haproxy(settings) => Haproxy::new(settings.clone()).flip_script(&Route::all(pool)),
+            Settings::Nginx(_) | Settings::Caddy(_) => self.flag().flip_script(pool),
+        };
+        shell::arm(&script, path)
+    }
+
+    /// What a flip came to.
+    pub fn flipped(&self, output: &Output) -> Result<RouterView, (String, bool)> {
+        match self.kind {
+            Kind::Haproxy => Haproxy::flipped(output),
+            Kind::Nginx | Kind::Caddy => FlagFile::flipped(output),
+        }
+    }
+
+    /// Moves it, and asserts that it has moved.
+    pub fn flip(&self, pool: Pool) {
+        let armed = self.arm(pool).unwrap_or_else(|problem| panic!("{problem}"));
+        let view = self
+            .flipped(&armed.commit())
+            .unwrap_or_else(|(problem, _)| panic!("{problem}"));
+        assert!(view.is_all(pool), "{view:?}");
+    }
+
+    /// What `doctor` finds wrong, in words.
+    pub fn wrong(&self) -> Vec<String> {
+        let findings = match &self.inventory.switch.connector {
+            Settings::Haproxy(settings) => {
+                let haproxy = Haproxy::new(settings.clone());
+                haproxy.findings("lb1", &shell::read(&haproxy.doctor_script()))
+            }
+            Settings::Nginx(_) | Settings::Caddy(_) => {
+                let flag = self.flag();
+                flag.findings("lb1", &shell::read(&flag.doctor_script()))
+            }
+        };
+        let wrong = findings.into_iter().filter(|finding| !finding.ok);
+        wrong
+            .map(|finding| {
+                finding
+                    .what
+                    .replace(&self.dir.path().display().to_string(), "DIR")
+            })
+            .collect()
+    }
+
+    /// Connects as a client whose request is in progress: an application holds it until this is dropped.
+    pub fn kill_a_server(&mut self, number: usize) {
+        self.apps.remove(number - 1).die();
+    }
+
+    pub fn wait(&self, what: &str, mut until: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !until() {
+            let log = || {
+                let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+                log.chars().take(1500).collect::<String>()
+            };
+            assert!(
+                Instant::now() < end,
+                "{}: waited in vain for {what}: {:?}\n{}",
+                self.kind.name(),
+                self.view(),
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(20)); // the pause between two looks
+        }
+    }
+
+    fn flag(&self) -> FlagFile {
+        let (looks, settings) = match &self.inventory.switch.connector {
+            Settings::Nginx(settings) => (Looks::Nginx, settings),
+            Settings::Caddy(settings) => (Looks::Caddy, settings),
+            Settings::Haproxy(_) => panic!("HAProxy looks at no flag"),
+        };
+        FlagFile::new(looks, settings.clone(), &self.inventory)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
