@@ -14,8 +14,10 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
-# The stores' tests start servers of their own; the packages' services are neither wanted nor started.
+# Tests start servers of their own; the packages' services are neither wanted nor started.
 services=()
+command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service); }
+command -v caddy >/dev/null || { need+=(caddy); services+=(caddy.service); }
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
 command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
 if [ ${#need[@]} -gt 0 ]; then

@@ -282,6 +282,8 @@ pub(super) struct Switch {
 pub(super) enum SwitchCommand {
     /// Print the router configuration that pointsman needs
     Config,
+    /// List the connectors: how each is fenced, what it can do, what it was proven against
+    List,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::inventory::{Inventory, Pool};
 use crate::observe::{self, Hot, Observation};
 use crate::plan::{self, Intent};
 use crate::state;
-use crate::switch::connector_for;
+use crate::switch::{about, connector_for};
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
@@ -59,6 +59,13 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
         Hot::InDoubt(_) => "IN DOUBT: not every router can be read".to_owned(),
     };
     let _ = writeln!(out, "{} in {}: {hot}", inventory.app.name, inventory.env);
+    let connector = about(&inventory.switch);
+    let _ = writeln!(
+        out,
+        "  switch: {}, {}",
+        connector.connector,
+        connector.fencing.words()
+    );
     for (name, router) in &seen.routers {
         let _ = match router {
             Ok(router) => writeln!(

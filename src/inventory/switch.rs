@@ -46,23 +46,6 @@ impl Connector {
             Connector::Nginx(settings) | Connector::Caddy(settings) => settings.min_up,
         }
     }
-
-    /// Whether a server of a pool can be left out while the others get requests.
-    pub fn leaves_out(&self) -> bool {
-        match self {
-            Connector::Haproxy(_) => true,
-            Connector::Nginx(_) | Connector::Caddy(_) => false,
-        }
-    }
-
-    /// The name in `connector = "..."`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Connector::Haproxy(_) => "haproxy",
-            Connector::Nginx(_) => "nginx",
-            Connector::Caddy(_) => "caddy",
-        }
-    }
 }
 
 /// What decides which pool is hot: one or more routers in front of both pools.

@@ -6,6 +6,7 @@ use super::takeover::dead_plan;
 use super::{Action, Intent, Plan, Steps, Wish, wanted};
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
+use crate::switch;
 
 /// The environment as a plan for this wish sees it.
 ///
@@ -21,11 +22,12 @@ pub(super) fn reduced(wish: &Wish, inventory: &Inventory, seen: &Observation) ->
         (None, Some((pool, _))) => Some((pool, wish.without.clone())),
         (None, None) => None,
     };
-    if let (Some(name), false) = (wish.without.first(), inventory.switch.connector.leaves_out()) {
+    let connector = switch::about(&inventory.switch);
+    if let (Some(name), false) = (wish.without.first(), connector.leaves_out) {
         return Err(Refusal::one(
             format!(
                 "{name} was to be left out, but {} cannot leave a server out without a reload",
-                inventory.switch.connector.name()
+                connector.connector
             ),
             format!("mend {name}, or take it out of the inventory and of the routers' configuration"),
         ));

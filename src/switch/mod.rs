@@ -1,5 +1,6 @@
 //! The switch contract and its connectors: what decides which pool is hot.
 
+mod about;
 pub mod flag;
 pub mod haproxy;
 mod servers;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use about::{About, CONNECTORS, DrainCount, Fencing, about};
 pub use view::{BackendServer, Route, RouterView, Worker};
 
 use crate::inventory::{self, Inventory, Pool, Router};
@@ -80,12 +82,6 @@ impl Finding {
 /// What drives the routers of one environment.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// The name in `connector = "..."`.
-    fn name(&self) -> &'static str;
-
-    /// How a late command of an older run is kept from moving traffic, in words.
-    fn fencing(&self) -> &'static str;
-
     /// What one router does with traffic now.
     ///
     /// # Errors

@@ -144,14 +144,6 @@ impl FlagFile {
 
 #[async_trait]
 impl Connector for FlagFile {
-    fn name(&self) -> &'static str {
-        self.program.name()
-    }
-
-    fn fencing(&self) -> &'static str {
-        "guarded on the router"
-    }
-
     async fn observe(&self, session: &Session, router: &Router) -> Result<RouterView, SwitchError> {
         let output = session.read(&self.observe_script(), READ).await?;
         self.view(&output)
@@ -168,7 +160,7 @@ impl Connector for FlagFile {
         let Some(pool) = to.settled() else {
             let words = format!(
                 "{} moves all requests or none, expected a whole pool",
-                self.name()
+                self.program.name()
             );
             return Err(FlagFile::problem(session.name(), words, false));
         };
@@ -191,7 +183,10 @@ impl Connector for FlagFile {
         if servers.is_empty() {
             return Ok(());
         }
-        let words = format!("{} cannot leave a server out without a reload", self.name());
+        let words = format!(
+            "{} cannot leave a server out without a reload",
+            self.program.name()
+        );
         Err(FlagFile::problem(session.name(), words, false))
     }
 

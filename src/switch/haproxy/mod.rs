@@ -141,14 +141,6 @@ impl Haproxy {
 
 #[async_trait]
 impl Connector for Haproxy {
-    fn name(&self) -> &'static str {
-        "haproxy"
-    }
-
-    fn fencing(&self) -> &'static str {
-        "guarded on the router"
-    }
-
     async fn observe(&self, session: &Session, router: &Router) -> Result<RouterView, SwitchError> {
         let output = session.read(&self.observe_script(), READ).await?;
         self.view(&output).map_err(|problem| SwitchError::Router {

@@ -1,0 +1,97 @@
+//! What each connector can do, and what it was proven against: nobody is promised more than its program can hold.
+
+use serde::Serialize;
+
+use crate::inventory::Switch;
+use crate::inventory::switch::Connector;
+
+/// How a late word of an older run is kept from moving traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fencing {
+    /// The program has no such comparison; the guard makes it on the router, under a lock.
+    Guarded,
+}
+
+impl Fencing {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Fencing::Guarded => "guarded on the router",
+        }
+    }
+}
+
+/// What is seen of the requests that are still in progress on a pool after a flip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainCount {
+    /// The program counts its requests.
+    Requests,
+    /// The router's connections to the pool's servers are counted.
+    Connections,
+}
+
+impl DrainCount {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            DrainCount::Requests => "requests",
+            DrainCount::Connections => "connections",
+        }
+    }
+}
+
+/// One connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// The name in `connector = "..."`.
+    pub connector: &'static str,
+    /// How late words are fenced.
+    pub fencing: Fencing,
+    /// Whether a share of requests can go to the other pool.
+    pub canary: bool,
+    /// What is counted before a cold pool is replaced.
+    pub drain: DrainCount,
+    /// Whether single servers of a pool can be left out.
+    pub leaves_out: bool,
+    /// When every client meets the new pool, in words.
+    pub all_moved: &'static str,
+    /// The versions that its tests run against, as Debian 12 has them.
+    pub proven: &'static str,
+}
+
+const HAPROXY: About = About {
+    connector: "haproxy",
+    fencing: Fencing::Guarded,
+    canary: true,
+    drain: DrainCount::Requests,
+    leaves_out: true,
+    all_moved: "with its next request",
+    proven: "HAProxy 2.6",
+};
+const NGINX: About = About {
+    connector: "nginx",
+    canary: false,
+    drain: DrainCount::Connections,
+    leaves_out: false,
+    proven: "nginx 1.22",
+    ..HAPROXY
+};
+const CADDY: About = About {
+    connector: "caddy",
+    proven: "Caddy 2.6",
+    ..NGINX
+};
+
+/// All connectors.
+pub const CONNECTORS: [&About; 3] = [&HAPROXY, &NGINX, &CADDY];
+
+/// Of the one that the inventory names.
+pub fn about(switch: &Switch) -> &'static About {
+    match &switch.connector {
+        Connector::Haproxy(_) => &HAPROXY,
+        Connector::Nginx(_) => &NGINX,
+        Connector::Caddy(_) => &CADDY,
+    }
+}

@@ -1,0 +1,150 @@
+//! The main job on routers that run nginx, and on ones that run Caddy, set up by what `switch config` prints.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "figures are part of the test's output"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::load::Load;
+use support::outside::Outside;
+use support::scene::{changed, none_lost, root, until};
+use support::{Pointsman, Running, lab, reset, routers};
+
+/// Requests a second over both routers; the app answers no more than some hundreds on a busy machine. Each connector's
+/// 100 flips under 500 a second are in `switches`.
+const RATE: u32 = 200;
+const ROUTERS: [&str; 2] = ["lb1", "lb2"];
+
+/// One program, on a port of its own beside HAProxy.
+struct Switch {
+    program: &'static str,
+    port: u16,
+    /// Where the configuration goes, and what stands for the port in it.
+    file: &'static str,
+    listen: (&'static str, &'static str),
+}
+
+const NGINX: Switch = Switch {
+    program: "nginx",
+    port: 81,
+    file: "/etc/nginx/conf.d/shop.conf",
+    listen: ("listen 80 default_server", "listen 81 default_server"),
+};
+const CADDY: Switch = Switch {
+    program: "caddy",
+    port: 82,
+    file: "/etc/caddy/Caddyfile",
+    listen: ("\n:80 {", "\n:82 {"),
+};
+
+impl Switch {
+    fn routers(&self) -> Vec<String> {
+        routers("ROUTER_URLS")
+            .iter()
+            .map(|router| router.replace(":80", &format!(":{}", self.port)))
+            .collect()
+    }
+
+    /// Two routers with this program, as the printed configuration says; nothing is deployed.
+    fn set_up(&self) -> Pointsman {
+        reset("two-pools");
+        let connector = format!("connector = \"{}\"", self.program);
+        let urls: Vec<(String, String)> = lab()["ROUTER_URLS"]
+            .split_whitespace()
+            .map(|url| (format!("\"{url}\""), format!("\"{url}:{}\"", self.port)))
+            .collect();
+        let mut edits = vec![("two-pools.toml", "connector = \"haproxy\"", connector.as_str())];
+        edits.extend(
+            urls.iter()
+                .map(|(from, to)| ("two-pools.toml", from.as_str(), to.as_str())),
+        );
+        let pointsman = changed(self.program, &edits);
+        let config = pointsman.expect(&["switch", "config"], 0).stdout();
+        let (from, to) = self.listen;
+        assert!(config.contains(from), "{config}");
+        let folder = format!("/etc/{}/pointsman/shop", self.program);
+        for router in ROUTERS {
+            let text = config.replace(from, to);
+            root(
+                router,
+                &format!(
+                    "install -d -m 755 -o deploy {folder} && cat >{} <<'END'\n{text}\nEND\nsv -w 10 up {}",
+                    self.file, self.program
+                ),
+            );
+        }
+        until("both to answer", Duration::from_secs(20), || {
+            pointsman.run(&["status"]).code() == 0
+        });
+        pointsman
+    }
+}
+
+#[test]
+fn nginx_does_the_main_job() {
+    main_job(&NGINX);
+}
+
+#[test]
+fn caddy_does_the_main_job() {
+    main_job(&CADDY);
+}
+
+/// Deploys, flips and rolls back under load; then a router fails, and a writer comes too late.
+fn main_job(switch: &Switch) {
+    let pointsman = switch.set_up();
+    pointsman.expect(&["deploy", "v1"], 0);
+    pointsman.expect(&["doctor"], 0);
+    let load = Load::start(&switch.routers(), "/version", RATE);
+    pointsman.expect(&["deploy", "v2"], 0).says(&["0 lost"]);
+    pointsman.expect(&["deploy", "v3"], 0).says(&["0 lost"]);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        for command in ["rollback", "flip"] {
+            let since = Instant::now();
+            pointsman.expect(&[command], 0).says(&["0 lost"]);
+            slowest = slowest.max(since.elapsed());
+        }
+    }
+    println!("{}: slowest of ten flips {slowest:?}", switch.program);
+    let hot = || pointsman.expect(&["status", "--json"], 0).stdout();
+    let before = hot();
+    assert!(before.contains("blue"), "{before}");
+
+    // One of two routers cannot be read: nothing moves, on either.
+    root("lb2", &format!("sv -w 10 pause {}", switch.program));
+    pointsman.expect(&["rollback"], 20).says(&["lb2"]);
+    root("lb2", &format!("sv -w 10 cont {}", switch.program));
+    none_lost(
+        &format!("{}: deploys, flips, a router that hangs", switch.program),
+        &load.stop(),
+    );
+    pointsman.expect(&["status"], 0).says(&["lock: free"]);
+
+    // A dead host in the standby is seen from the routers.
+    pointsman
+        .expect(&["deploy", "v1", "--no-flip", "--without", "web3"], 50)
+        .says(&["cannot leave a server out"]);
+
+    stale_writer(switch, &pointsman);
+    reset("two-pools");
+}
+
+/// A flip that is stopped in its tracks, overtaken, and goes on: it changes nothing.
+fn stale_writer(switch: &Switch, pointsman: &Pointsman) {
+    let outside = Outside::new();
+    let flags = |router: &str| root(router, &format!("ls /etc/{}/pointsman/shop", switch.program));
+    let running = Running::of(pointsman, &["deploy", "v1"]);
+    let journal = running.stop_after_lines(6).expect("it was still at work");
+    let run = running.run(&journal);
+    pointsman.expect(&["deploy", "v2", "--steal", &run], 0);
+    let before = (ROUTERS.map(flags), outside.routers());
+    let (code, text) = running.go_on();
+    assert_eq!(code, 31, "{text}");
+    assert_eq!(before, (ROUTERS.map(flags), outside.routers()));
+}
