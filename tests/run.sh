@@ -14,6 +14,8 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
+command -v apache2 >/dev/null || need+=(apache2-bin)
+command -v python3 >/dev/null || need+=(python3)
 # Tests start servers of their own; the packages' services are neither wanted nor started.
 services=()
 command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service); }

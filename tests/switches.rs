@@ -63,6 +63,7 @@ macro_rules! conforms {
 conforms!(haproxy, Kind::Haproxy);
 conforms!(nginx, Kind::Nginx);
 conforms!(caddy, Kind::Caddy);
+conforms!(exec, Kind::Apache);
 
 /// Requests a second.
 const RATE: u32 = 500;

@@ -83,6 +83,10 @@ min_up = 1
 flags = "/etc/flags"
 status_port = 9180
 min_up = 1
+[switch.exec]
+program = "/usr/local/bin/switch"
+args = ["a b"]
+min_up = 1
 [state]
 store = "postgres"
 url = "postgresql://ci:x@db:5432/pointsman"
@@ -124,12 +128,13 @@ fn extra(pointer: &str) -> Option<&'static str> {
     match field {
         "contains" | "password" | "WEB_PORT" => None,
         _ if in_list && pointer.starts_with("/migrate/command") => None,
+        _ if in_list && pointer.starts_with("/switch/exec/args") => None,
         "url" if pointer == "/state/url" => None,
         _ if in_list && pointer.starts_with("/state/endpoints") => Some("~%+,:@[]"),
         _ if in_list && pointer.starts_with("/migrate/watch") => Some("~%?&=+,:@"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
-        "path" | "socket" | "master_socket" | "map" | "flags" => Some("@+"),
+        "path" | "socket" | "master_socket" | "map" | "flags" | "program" => Some("@+"),
         "compose" | "env_file" | "ca" | "ca_file" | "identity" | "known_hosts" | "config" | "extends" => {
             Some("~@+,=:%^")
         }

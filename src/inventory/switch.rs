@@ -36,6 +36,8 @@ pub enum Connector {
     Nginx(Flag),
     /// `connector = "caddy"` with `[switch.caddy]`.
     Caddy(Flag),
+    /// `connector = "exec"` with `[switch.exec]`.
+    Exec(Exec),
 }
 
 impl Connector {
@@ -44,6 +46,7 @@ impl Connector {
         match self {
             Connector::Haproxy(settings) => settings.min_up,
             Connector::Nginx(settings) | Connector::Caddy(settings) => settings.min_up,
+            Connector::Exec(settings) => settings.min_up,
         }
     }
 }
@@ -77,6 +80,9 @@ pub(super) struct SwitchTable {
     /// Settings for `connector = "caddy"`.
     #[schemars(extend("default" = {}))]
     caddy: Flag,
+    /// Settings for `connector = "exec"`.
+    #[schemars(extend("default" = {}))]
+    exec: Exec,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -86,6 +92,7 @@ enum ConnectorName {
     Haproxy,
     Nginx,
     Caddy,
+    Exec,
 }
 
 impl SwitchTable {
@@ -97,6 +104,7 @@ impl SwitchTable {
             ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
             ConnectorName::Nginx => Connector::Nginx(self.nginx),
             ConnectorName::Caddy => Connector::Caddy(self.caddy),
+            ConnectorName::Exec => Connector::Exec(self.exec),
         };
         Switch {
             connector,
@@ -143,6 +151,21 @@ pub struct Flag {
     #[schemars(range(min = 1), extend("default" = 9180))]
     pub status_port: u16,
     /// Servers of the target pool that must answer each router before a flip. All of them unless given.
+    #[schemars(range(min = 1, max = 10_000), example = 1)]
+    pub min_up: Option<usize>,
+}
+
+/// A program of your own on each router that says what the router does, and moves it. docs/reference/exec.md says what it reads and prints.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exec {
+    /// The program, as the router has it.
+    #[schemars(extend("grammar" = Grammar::RemotePath, "default" = "/usr/local/bin/pointsman-switch"))]
+    pub program: String,
+    /// Its arguments; no shell takes them apart.
+    #[schemars(extend("items" = {"type": "string", "grammar": Grammar::Any}, "default" = []), example = ["--site", "shop"])]
+    pub args: Vec<String>,
+    /// Servers of the target pool that must be up, by the program's word, before a flip. All of them unless given.
     #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
 }
@@ -255,7 +278,7 @@ mod tests {
           --> production.toml:17:13
            |
         17 | connector = "haproxi"
-           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, found "haproxi"
+           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `exec`, found "haproxi"
            |
            = help: did you mean `haproxy`?
 

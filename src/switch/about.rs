@@ -30,6 +30,8 @@ pub enum DrainCount {
     Requests,
     /// The router's connections to the pool's servers are counted.
     Connections,
+    /// What the user's program says.
+    Own,
 }
 
 impl DrainCount {
@@ -38,6 +40,7 @@ impl DrainCount {
         match self {
             DrainCount::Requests => "requests",
             DrainCount::Connections => "connections",
+            DrainCount::Own => "the program's",
         }
     }
 }
@@ -84,8 +87,16 @@ const CADDY: About = About {
     ..NGINX
 };
 
+const EXEC: About = About {
+    connector: "exec",
+    drain: DrainCount::Own,
+    all_moved: "as the program is",
+    proven: "the worked example, Apache 2.4",
+    ..NGINX
+};
+
 /// All connectors.
-pub const CONNECTORS: [&About; 3] = [&HAPROXY, &NGINX, &CADDY];
+pub const CONNECTORS: [&About; 4] = [&HAPROXY, &NGINX, &CADDY, &EXEC];
 
 /// Of the one that the inventory names.
 pub fn about(switch: &Switch) -> &'static About {
@@ -93,5 +104,6 @@ pub fn about(switch: &Switch) -> &'static About {
         Connector::Haproxy(_) => &HAPROXY,
         Connector::Nginx(_) => &NGINX,
         Connector::Caddy(_) => &CADDY,
+        Connector::Exec(_) => &EXEC,
     }
 }

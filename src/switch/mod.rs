@@ -1,6 +1,7 @@
 //! The switch contract and its connectors: what decides which pool is hot.
 
 mod about;
+pub mod exec;
 pub mod flag;
 pub mod haproxy;
 mod servers;
@@ -155,5 +156,35 @@ pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
         inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
         inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
+        inventory::switch::Connector::Exec(settings) => {
+            Box::new(exec::Exec::new(settings.clone(), inventory))
+        }
     }
+}
+
+/// The pool that is to get all requests, for a connector that cannot divide them.
+///
+/// # Errors
+/// When a share is wanted; nothing has changed.
+fn whole(router: &str, to: &Route) -> Result<Pool, SwitchError> {
+    to.settled().ok_or_else(|| SwitchError::Router {
+        router: router.to_owned(),
+        problem: format!("moves all requests or none, expected a whole pool, found {to}"),
+        in_doubt: false,
+    })
+}
+
+/// For a connector that cannot leave servers out; the planner refuses it before.
+///
+/// # Errors
+/// When one is to be left out; nothing has changed.
+fn nobody(router: &str, servers: &[String]) -> Result<(), SwitchError> {
+    if servers.is_empty() {
+        return Ok(());
+    }
+    Err(SwitchError::Router {
+        router: router.to_owned(),
+        problem: format!("cannot leave out {}", servers.join(", ")),
+        in_doubt: false,
+    })
 }

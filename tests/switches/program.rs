@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use camino::Utf8Path;
 use pointsman::inventory::switch::Connector as Settings;
 use pointsman::inventory::{Inventory, Pool};
 use pointsman::remote::{Output, Script};
+use pointsman::switch::exec::Exec;
 use pointsman::switch::flag::{FlagFile, Program as Looks};
 use pointsman::switch::haproxy::Haproxy;
 use pointsman::switch::{Route, RouterView, connector_for};
@@ -27,6 +29,8 @@ pub enum Kind {
     Haproxy,
     Nginx,
     Caddy,
+    /// By the worked example of a program of one's own.
+    Apache,
 }
 
 impl Kind {
@@ -35,8 +39,37 @@ impl Kind {
             Kind::Haproxy => "haproxy",
             Kind::Nginx => "nginx",
             Kind::Caddy => "caddy",
+            Kind::Apache => "exec",
         }
     }
+
+    fn binary(self) -> &'static str {
+        match self {
+            Kind::Apache => "apache2",
+            other => other.name(),
+        }
+    }
+}
+
+/// What the worked example needs of Apache.
+const MODULES: [&str; 10] = [
+    "mpm_event",
+    "authz_core",
+    "env",
+    "headers",
+    "rewrite",
+    "slotmem_shm",
+    "proxy",
+    "proxy_http",
+    "proxy_balancer",
+    "lbmethod_byrequests",
+];
+
+/// A file of the worked example.
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples/exec")
+        .join(name)
 }
 
 /// A program with both pools behind it; ends with this value.
@@ -59,6 +92,8 @@ impl Program {
             App::serve("green"),
         ];
         let dir = TempDir::new().expect("a folder");
+        // Apache's workers are nobody special, and look into it.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("set");
         let (port, status) = (free_port(), free_port());
         let at = dir.path().display().to_string();
         fs::write(dir.path().join("compose.yml"), "services: {web: {image: a}}\n").expect("written");
@@ -74,6 +109,10 @@ impl Program {
             Kind::Nginx | Kind::Caddy => format!(
                 "[switch.{}]\nflags = \"{at}/flags\"\nstatus_port = {status}\n",
                 kind.name()
+            ),
+            Kind::Apache => format!(
+                "[switch.exec]\nprogram = \"{}\"\nargs = [\"{at}/flags\", \"{status}\", \"/up\"]\n",
+                example("pointsman-switch").display()
             ),
         };
         let text = format!(
@@ -114,7 +153,7 @@ routers = ["127.0.0.1"]
             child: None,
             apps,
         };
-        program.write_config();
+        program.write_config(status);
         program.run();
         program
     }
@@ -124,7 +163,7 @@ routers = ["127.0.0.1"]
     }
 
     /// The configuration that is printed, but for ports and what only root may do.
-    fn write_config(&self) {
+    fn write_config(&self, status: u16) {
         let (port, at) = (self.port, self.dir.path().display());
         let config = connector_for(&self.inventory).config(&self.inventory);
         let (name, text) = match self.kind {
@@ -141,9 +180,8 @@ routers = ["127.0.0.1"]
             }
             Kind::Nginx => {
                 let text = config.replace("listen 80 default_server", &format!("listen 127.0.0.1:{port}"));
-                // Workers run as root, as the folder is root's alone.
                 let text = format!(
-                    "user root;\nworker_processes 2;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/log warn;\nevents {{}}\n\
+                    "user www-data;\nworker_processes 2;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/log warn;\nevents {{}}\n\
                      http {{\naccess_log off;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n{text}}}\n"
                 );
                 ("nginx.conf", text)
@@ -154,6 +192,34 @@ routers = ["127.0.0.1"]
                     "{{\n\tadmin unix/{at}/caddy.sock\n\tauto_https off\n\tstorage file_system {at}/storage\n}}\n{text}"
                 );
                 ("Caddyfile", text)
+            }
+            Kind::Apache => {
+                let text = fs::read_to_string(example("shop.conf")).expect("the example");
+                let text = (1..=4).zip(&self.apps).fold(text, |text, (n, app)| {
+                    text.replace(
+                        &format!("web{n}.example.com:80"),
+                        &format!("127.0.0.{n}:{}", app.port),
+                    )
+                });
+                let text = text
+                    .replace("/etc/apache2/pointsman/shop\n\n", &format!("{at}/flags\n\n"))
+                    .replace(
+                        "Listen 80\n<VirtualHost *:80>",
+                        &format!("Listen 127.0.0.1:{port}\n<VirtualHost *:{port}>"),
+                    )
+                    .replace("127.0.0.1:9180", &format!("127.0.0.1:{status}"));
+                let modules: Vec<String> = MODULES
+                    .iter()
+                    .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+                    .collect();
+                let head = "User www-data\nGroup www-data\nServerName localhost\nStartServers 1\nThreadsPerChild 64\n";
+                (
+                    "httpd.conf",
+                    format!(
+                        "{}{head}PidFile {at}/apache.pid\nDefaultRuntimeDir {at}\nErrorLog {at}/log\n{text}",
+                        modules.concat()
+                    ),
+                )
             }
         };
         fs::write(self.path(name), text).expect("written");
@@ -167,10 +233,11 @@ routers = ["127.0.0.1"]
             .open(self.path("log"))
             .expect("a log");
         let at = |name: &str| self.path(name).display().to_string();
-        let mut command = Command::new(self.kind.name());
+        let mut command = Command::new(self.kind.binary());
         match self.kind {
             Kind::Haproxy => command.args(["-W", "-S", &at("master.sock"), "-f", &at("haproxy.cfg")]),
             Kind::Nginx => command.args(["-c", &at("nginx.conf"), "-e", &at("log")]),
+            Kind::Apache => command.args(["-f", &at("httpd.conf"), "-D", "FOREGROUND"]),
             Kind::Caddy => command
                 .args(["run", "--adapter", "caddyfile", "--config", &at("Caddyfile")])
                 .env("HOME", self.dir.path()),
@@ -195,7 +262,7 @@ routers = ["127.0.0.1"]
         };
         // nginx's workers and HAProxy's end with what made them.
         let signal = match self.kind {
-            Kind::Haproxy | Kind::Caddy => "-TERM",
+            Kind::Haproxy | Kind::Caddy | Kind::Apache => "-TERM",
             Kind::Nginx => "-INT",
         };
         let _ = Command::new("kill")
@@ -221,6 +288,7 @@ routers = ["127.0.0.1"]
         let signal = match self.kind {
             Kind::Haproxy => "-USR2",
             Kind::Nginx => "-HUP",
+            Kind::Apache => "-USR1",
             Kind::Caddy => {
                 let config = self.path("Caddyfile");
                 let to = format!("unix/{}", self.path("caddy.sock").display());
@@ -264,6 +332,10 @@ routers = ["127.0.0.1"]
                 let haproxy = Haproxy::new(settings.clone());
                 haproxy.view(&shell::read(&haproxy.observe_script()))
             }
+            Settings::Exec(settings) => {
+                let exec = Exec::new(settings.clone(), &self.inventory);
+                exec.view(&shell::read(&exec.observe_script("lb1")))
+            }
             Settings::Nginx(_) | Settings::Caddy(_) => {
                 let flag = self.flag();
                 flag.view(&shell::read(&flag.observe_script()))
@@ -280,6 +352,7 @@ routers = ["127.0.0.1"]
     pub fn arm_with(&self, pool: Pool, path: Option<&Path>) -> Result<Armed, String> {
         let script: Script = match &self.inventory.switch.connector {
             Settings::Haproxy(settings) => Haproxy::new(settings.clone()).flip_script(&Route::all(pool)),
+            Settings::Exec(settings) => Exec::new(settings.clone(), &self.inventory).flip_script("lb1", pool),
             Settings::Nginx(_) | Settings::Caddy(_) => self.flag().flip_script(pool),
         };
         shell::arm(&script, path)
@@ -290,6 +363,7 @@ routers = ["127.0.0.1"]
         match self.kind {
             Kind::Haproxy => Haproxy::flipped(output),
             Kind::Nginx | Kind::Caddy => FlagFile::flipped(output),
+            Kind::Apache => Exec::flipped(output),
         }
     }
 
@@ -308,6 +382,10 @@ routers = ["127.0.0.1"]
             Settings::Haproxy(settings) => {
                 let haproxy = Haproxy::new(settings.clone());
                 haproxy.findings("lb1", &shell::read(&haproxy.doctor_script()))
+            }
+            Settings::Exec(settings) => {
+                let exec = Exec::new(settings.clone(), &self.inventory);
+                exec.findings("lb1", &shell::read(&exec.observe_script("lb1")))
             }
             Settings::Nginx(_) | Settings::Caddy(_) => {
                 let flag = self.flag();
@@ -351,7 +429,7 @@ routers = ["127.0.0.1"]
         let (looks, settings) = match &self.inventory.switch.connector {
             Settings::Nginx(settings) => (Looks::Nginx, settings),
             Settings::Caddy(settings) => (Looks::Caddy, settings),
-            Settings::Haproxy(_) => panic!("HAProxy looks at no flag"),
+            Settings::Haproxy(_) | Settings::Exec(_) => panic!("it looks at no flag of ours"),
         };
         FlagFile::new(looks, settings.clone(), &self.inventory)
     }

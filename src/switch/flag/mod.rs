@@ -131,23 +131,17 @@ impl FlagFile {
             .var("STATUS_PORT", self.settings.status_port.to_string())
             .var("STATUS_NAME", self.status_name())
     }
-
-    /// Said of what one router answered.
-    fn problem(router: &str, problem: impl Into<String>, in_doubt: bool) -> SwitchError {
-        SwitchError::Router {
-            router: router.to_owned(),
-            problem: problem.into(),
-            in_doubt,
-        }
-    }
 }
 
 #[async_trait]
 impl Connector for FlagFile {
     async fn observe(&self, session: &Session, router: &Router) -> Result<RouterView, SwitchError> {
         let output = session.read(&self.observe_script(), READ).await?;
-        self.view(&output)
-            .map_err(|problem| FlagFile::problem(&router.name, problem, false))
+        self.view(&output).map_err(|problem| SwitchError::Router {
+            router: router.name.clone(),
+            problem,
+            in_doubt: false,
+        })
     }
 
     async fn arm(
@@ -157,13 +151,7 @@ impl Connector for FlagFile {
         to: &Route,
         lease: Duration,
     ) -> Result<ArmedFlip, SwitchError> {
-        let Some(pool) = to.settled() else {
-            let words = format!(
-                "{} moves all requests or none, expected a whole pool",
-                self.program.name()
-            );
-            return Err(FlagFile::problem(session.name(), words, false));
-        };
+        let pool = super::whole(session.name(), to)?;
         let armed = session.arm(work, &self.flip_script(pool), lease).await?;
         Ok(ArmedFlip {
             armed,
@@ -180,14 +168,7 @@ impl Connector for FlagFile {
         servers: &[String],
         _deadline: Duration,
     ) -> Result<(), SwitchError> {
-        if servers.is_empty() {
-            return Ok(());
-        }
-        let words = format!(
-            "{} cannot leave a server out without a reload",
-            self.program.name()
-        );
-        Err(FlagFile::problem(session.name(), words, false))
+        super::nobody(session.name(), servers)
     }
 
     async fn doctor(&self, session: &Session, router: &Router) -> Vec<Finding> {

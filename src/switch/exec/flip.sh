@@ -1,0 +1,2 @@
+prepare() { ask prepare_request; }
+commit() { ask move_request; }
