@@ -65,6 +65,8 @@ fn kill(outside: &Outside, kill: &Kill) -> Option<Killed> {
     let flips = !args.contains(&"--no-flip");
     let ended = journal.contains("\"kind\":\"end\"");
     let held = outside.router("lb1").holder == run;
+    // The line of a claim stands in the journal before any router has it.
+    let claimed = outside.routers().iter().any(|router| !router.claims.is_empty());
     let end = |verb: &str| {
         let fresh = Pointsman::new("two-pools");
         let since = Instant::now();
@@ -107,7 +109,7 @@ fn kill(outside: &Outside, kill: &Kill) -> Option<Killed> {
     // What was aborted left nothing behind in the pool that it had begun to change, unless that was proven and traffic
     // had moved to it: a pool that requests may still be in progress in is never taken away.
     let back = ran.text().contains("moves traffic to");
-    let changed = journal.contains("\"kind\":\"intent\",\"step\":\"claim\"") && !back;
+    let changed = (claimed || journal.contains("\"kind\":\"outcome\",\"step\":\"claim\"")) && !back;
     if kill.end == "abort" && !moved && !gone && changed {
         for host in Outside::hosts(&other(&hot)) {
             let left = outside.containers(host);
