@@ -117,9 +117,9 @@ fn main_job(switch: &Switch) {
     assert!(before.contains("blue"), "{before}");
 
     // One of two routers cannot be read: nothing moves, on either.
-    root("lb2", &format!("sv -w 10 pause {}", switch.program));
+    root("lb2", &format!("pkill -STOP -x {}", switch.program));
     pointsman.expect(&["rollback"], 20).says(&["lb2"]);
-    root("lb2", &format!("sv -w 10 cont {}", switch.program));
+    root("lb2", &format!("pkill -CONT -x {}", switch.program));
     none_lost(
         &format!("{}: deploys, flips, a router that hangs", switch.program),
         &load.stop(),
