@@ -16,7 +16,7 @@ use between::{Between, Fault};
 use pointsman::inventory::Pool;
 use pointsman::remote::Output;
 use pointsman::switch::haproxy::Haproxy;
-use pointsman::switch::{Route, RouterView};
+use pointsman::switch::{Route, RouterView, Scripted};
 use router::{BEFORE, Router};
 
 const AFTER: &str =
@@ -29,7 +29,7 @@ fn to(pool: Pool) -> Route {
 fn view(router: &Router) -> RouterView {
     let haproxy = router.haproxy();
     haproxy
-        .view(&shell::read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script("lb1")))
         .expect("a view")
 }
 
@@ -91,7 +91,10 @@ fn a_flip_moves_memory_and_file_whatever_speaks_to_the_socket() {
             (Pool::Green, AFTER.to_owned()),
             (Pool::Blue, AFTER.replace("shop green:green", "shop blue:blue")),
         ] {
-            let armed = shell::arm(&router.haproxy().flip_script(&to(pool)), Some(&path));
+            let armed = shell::arm(
+                &router.haproxy().flip_script("lb1", &to(pool)).expect("a script"),
+                Some(&path),
+            );
             let armed = armed.unwrap_or_else(|problem| panic!("{helper}: {problem}"));
             assert_ne!(router.map(), map, "{helper}: nothing moves before the word");
             assert_ne!(router.get(), pool.as_str());
@@ -118,7 +121,14 @@ fn a_worker_that_a_reload_left_behind_is_moved_too() {
     router.reload();
     let (_, old) = router.workers().expect("workers");
     assert_eq!(old.len(), 1, "the old worker waits for its request");
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(view.workers.len(), 1);
     assert_eq!(view.workers[0].pid, old[0]);
@@ -162,7 +172,14 @@ fn what_an_older_worker_has_in_progress_is_counted() {
 fn a_reload_between_the_preparation_and_the_word() {
     let router = Router::start();
     let early = router.half_a_request();
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     router.reload();
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(
@@ -190,7 +207,14 @@ fn an_older_worker_that_disagrees_is_drift() {
     let seen = view(&router);
     assert!(!seen.is_all(Pool::Blue));
     assert_eq!(seen.drift(), Some(format!("another worker ({old}) serves green")));
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Blue)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Blue))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     moved(&armed.commit(), Pool::Blue);
     assert!(
         view(&router).is_all(Pool::Blue),
@@ -216,7 +240,14 @@ fn a_value_that_is_only_in_memory_is_drift() {
 #[test]
 fn a_key_that_was_not_there_is_added() {
     let router = Router::start_with("other blue:blue:0");
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(router.map(), "other blue:blue:0\nshop green:green:0\n");
     assert_eq!(router.get(), "green");
@@ -226,7 +257,11 @@ fn a_key_that_was_not_there_is_added() {
 fn a_canary_is_a_route_too() {
     let router = Router::start();
     let canary = "blue:green:25".parse().expect("a route");
-    let armed = shell::arm(&router.haproxy().flip_script(&canary), None).expect("armed");
+    let armed = shell::arm(
+        &router.haproxy().flip_script("lb1", &canary).expect("a script"),
+        None,
+    )
+    .expect("armed");
     let view = Haproxy::flipped(&armed.commit()).expect("moved");
     assert_eq!(
         (view.live, view.persisted, view.agrees()),
@@ -240,7 +275,14 @@ fn another_apps_flip_in_between_is_kept() {
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         fs::write(router.path("map/pools.map"), BEFORE).expect("written");
-        let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path)).expect("armed");
+        let armed = shell::arm(
+            &router
+                .haproxy()
+                .flip_script("lb1", &to(Pool::Green))
+                .expect("a script"),
+            Some(&path),
+        )
+        .expect("armed");
         let theirs = BEFORE.replace("last blue:blue:0", "last green:green:0");
         fs::write(router.path("map/pools.map"), &theirs).expect("written");
         moved(&armed.commit(), Pool::Green);
@@ -256,7 +298,14 @@ fn another_apps_flip_in_between_is_kept() {
 #[test]
 fn our_own_line_changed_by_hand_stops_the_flip() {
     let router = Router::start();
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     let theirs = BEFORE.replace("shop   blue:blue:0", "shop   blue:green:10");
     fs::write(router.path("map/pools.map"), &theirs).expect("written");
     let problem = not_done(&armed.commit());
@@ -279,7 +328,14 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         "frontend web\n    bind nowhere at all\n",
     )
     .expect("written");
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(
         router.workers().expect("workers").0,
@@ -292,8 +348,14 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         router.log().contains("Error(s) found in configuration file")
     });
     router.wait("the master's answer", || router.workers().is_some());
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Blue)), None)
-        .unwrap_or_else(|problem| panic!("{problem}"));
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Blue))
+            .expect("a script"),
+        None,
+    )
+    .unwrap_or_else(|problem| panic!("{problem}"));
     moved(&armed.commit(), Pool::Blue);
     assert_eq!((router.get().as_str(), router.left_behind()), ("blue", 0));
 }
@@ -306,7 +368,10 @@ fn what_is_refused_is_put_back() {
         &router.path("admin.sock"),
         Fault::Refuse,
     );
-    let script = router.haproxy_by("between.sock").flip_script(&to(Pool::Green));
+    let script = router
+        .haproxy_by("between.sock")
+        .flip_script("lb1", &to(Pool::Green))
+        .expect("a script");
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         let before = between.fired();
@@ -330,7 +395,10 @@ fn a_command_that_may_still_arrive_is_in_doubt() {
         &router.path("admin.sock"),
         Fault::Hang,
     );
-    let script = router.haproxy_by("between.sock").flip_script(&to(Pool::Green));
+    let script = router
+        .haproxy_by("between.sock")
+        .flip_script("lb1", &to(Pool::Green))
+        .expect("a script");
     let problem = in_doubt(&shell::arm(&script, None).expect("armed").commit());
     assert!(between.fired() > 0);
     assert!(problem.contains("no answer in time"), "{problem}");
@@ -342,7 +410,10 @@ fn an_answer_that_is_lost_is_read_back() {
     for fault in [Fault::Lose, Fault::Cut] {
         let router = Router::start();
         let between = Between::start(&router.path("between.sock"), &router.path("admin.sock"), fault);
-        let script = router.haproxy_by("between.sock").flip_script(&to(Pool::Green));
+        let script = router
+            .haproxy_by("between.sock")
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script");
         moved(&shell::arm(&script, None).expect("armed").commit(), Pool::Green);
         assert_eq!(between.fired(), 1);
     }
@@ -351,7 +422,14 @@ fn an_answer_that_is_lost_is_read_back() {
 #[test]
 fn haproxy_ends_between_the_preparation_and_the_word() {
     let router = Router::start();
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     let workers = router.workers().expect("workers").0;
     router.signal("-KILL");
     for pid in workers {
@@ -374,7 +452,10 @@ fn haproxy_ends_between_the_preparation_and_the_word() {
 #[test]
 fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     let router = Router::start();
-    let refused = |haproxy: &Haproxy| match shell::arm(&haproxy.flip_script(&to(Pool::Green)), None) {
+    let refused = |haproxy: &Haproxy| match shell::arm(
+        &haproxy.flip_script("lb1", &to(Pool::Green)).expect("a script"),
+        None,
+    ) {
         Err(problem) => problem.replace(&router.path("").display().to_string(), ""),
         Ok(_) => panic!("armed"),
     };
@@ -388,9 +469,15 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     insta::assert_snapshot!(refused(&router.haproxy_by("user.sock")), @"user.sock: expected level admin, found user: the flip sets a map");
     insta::assert_snapshot!(refused(&router.haproxy_by("none.sock")), @"none.sock: No such file or directory");
     let path = router.only("true").expect("a path");
-    let output = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), Some(&path))
-        .err()
-        .expect("refused");
+    let output = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        Some(&path),
+    )
+    .err()
+    .expect("refused");
     assert!(
         output.contains("expected perl, python3, socat or `nc -U`"),
         "{output}"
@@ -409,7 +496,10 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
 #[test]
 fn a_flip_that_is_not_carried_out_leaves_nothing() {
     let router = Router::start();
-    let script = router.haproxy().flip_script(&to(Pool::Green));
+    let script = router
+        .haproxy()
+        .flip_script("lb1", &to(Pool::Green))
+        .expect("a script");
     let armed = shell::arm(&script, None).expect("armed");
     assert_eq!(router.left_behind(), 2);
     assert_eq!(armed.cut().code, 11);
@@ -456,7 +546,14 @@ fn the_files_mode_is_kept() {
     let router = Router::start();
     let map = router.path("map/pools.map");
     fs::set_permissions(&map, fs::Permissions::from_mode(0o640)).expect("set");
-    let armed = shell::arm(&router.haproxy().flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &router
+            .haproxy()
+            .flip_script("lb1", &to(Pool::Green))
+            .expect("a script"),
+        None,
+    )
+    .expect("armed");
     moved(&armed.commit(), Pool::Green);
     let mode = fs::metadata(&map).expect("a file").permissions().mode() & 0o777;
     assert_eq!(format!("{mode:o}"), "640");
@@ -475,7 +572,11 @@ fn flips_in_a_storm_of_reloads() {
         let pool = if round % 2 == 0 { Pool::Green } else { Pool::Blue };
         let _early = router.half_a_request();
         let before = router.workers().expect("workers").0;
-        let armed = shell::arm(&router.haproxy().flip_script(&to(pool)), None).expect("armed");
+        let armed = shell::arm(
+            &router.haproxy().flip_script("lb1", &to(pool)).expect("a script"),
+            None,
+        )
+        .expect("armed");
         router.signal("-USR2");
         std::thread::sleep(std::time::Duration::from_millis(round * 7 % 60));
         moved(&armed.commit(), pool);
@@ -498,12 +599,16 @@ fn a_master_that_is_away_for_a_moment_is_asked_again() {
     let away = Between::away(&router.path("away.sock"), &router.path("master.sock"));
     let haproxy = router.haproxy_with("admin.sock", "away.sock");
     let seen = haproxy
-        .view(&shell::read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script("lb1")))
         .expect("a view");
     assert!(seen.is_all(Pool::Blue) && seen.workers.len() == 1, "{seen:?}");
     let looked = away.fired();
     assert!(looked > 0, "the fault fired");
-    let armed = shell::arm(&haproxy.flip_script(&to(Pool::Green)), None).expect("armed");
+    let armed = shell::arm(
+        &haproxy.flip_script("lb1", &to(Pool::Green)).expect("a script"),
+        None,
+    )
+    .expect("armed");
     assert_eq!(moved(&armed.commit(), Pool::Green).workers.len(), 1);
     assert!(away.fired() > looked, "the fault fired");
 }
@@ -512,7 +617,7 @@ fn a_master_that_is_away_for_a_moment_is_asked_again() {
 fn doctor_sees_what_is_wrong() {
     let router = Router::start();
     let wrong = |haproxy: &Haproxy| -> Vec<String> {
-        let output = shell::read(&haproxy.doctor_script());
+        let output = shell::read(&haproxy.doctor_script("lb1"));
         let at = router.path("").display().to_string();
         let findings = haproxy.findings("lb1", &output);
         assert!(!findings.is_empty());

@@ -11,6 +11,7 @@ mod shell;
 use std::fs;
 
 use pointsman::inventory::Pool;
+use pointsman::switch::Scripted;
 use router::{BEFORE, Router};
 
 /// Both servers are well, and say so to whoever asks for `/up`; `*` is no path that one of them knows.
@@ -81,7 +82,7 @@ fn start_with(checks: &str, inter: &str, states: &str) -> Router {
 fn up(router: &Router) -> Vec<String> {
     let haproxy = router.haproxy();
     let view = haproxy
-        .view(&shell::read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script("lb1")))
         .expect("a view");
     let servers = view.backends[&Pool::Blue].iter().filter(|server| server.up);
     servers.map(|server| server.name.clone()).collect()
@@ -90,14 +91,19 @@ fn up(router: &Router) -> Vec<String> {
 fn left_out(router: &Router, pool: Pool) -> Vec<String> {
     let haproxy = router.haproxy();
     let view = haproxy
-        .view(&shell::read(&haproxy.observe_script()))
+        .view(&shell::read(&haproxy.observe_script("lb1")))
         .expect("a view");
     view.left_out[&pool].clone()
 }
 
 fn leave_out(router: &Router, servers: &[&str]) {
     let servers: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
-    let output = shell::read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
+    let output = shell::read(
+        &router
+            .haproxy()
+            .leave_out_script(Pool::Blue, &servers)
+            .expect("a script"),
+    );
     assert!(output.ok(), "{}", output.complaint());
     assert_eq!(left_out(router, Pool::Blue), servers);
     assert!(left_out(router, Pool::Green).is_empty());
@@ -158,7 +164,12 @@ fn a_router_whose_checks_do_not_look_is_refused() {
     let router = start(LOOKS_NOWHERE);
     router.wait("both servers", || up(&router) == ["web1", "web2"]);
     let servers = ["web2".to_owned()];
-    let output = shell::read(&router.haproxy().leave_out_script(Pool::Blue, &servers));
+    let output = shell::read(
+        &router
+            .haproxy()
+            .leave_out_script(Pool::Blue, &servers)
+            .expect("a script"),
+    );
     assert_eq!(output.code, 3, "nothing is changed: {}", output.complaint());
     assert!(
         output.complaint().contains("do not look into"),

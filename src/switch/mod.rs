@@ -4,6 +4,7 @@ mod about;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;
+mod scripted;
 mod servers;
 mod view;
 
@@ -12,10 +13,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use about::{About, CONNECTORS, DrainCount, Fencing, about};
+pub use scripted::{Reader, Scripted};
 pub use view::{BackendServer, Route, RouterView, Worker};
 
 use crate::inventory::{self, Inventory, Pool, Router};
-use crate::remote::{Armed, Guarded, Output, RemoteError, Session};
+use crate::remote::{Armed, Guarded, RemoteError, Session};
 
 /// Why a router could not be read or moved.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,6 +38,15 @@ pub enum SwitchError {
 }
 
 impl SwitchError {
+    /// Said of a router that is as it was.
+    fn unchanged(router: &str, problem: String) -> SwitchError {
+        SwitchError::Router {
+            router: router.to_owned(),
+            problem,
+            in_doubt: false,
+        }
+    }
+
     /// Whether an effect now or later cannot be ruled out: read back before anything else.
     pub fn is_in_doubt(&self) -> bool {
         match self {
@@ -126,7 +137,7 @@ pub trait Connector: Send + Sync {
 #[derive(Debug)]
 pub struct ArmedFlip {
     armed: Armed,
-    read: fn(&Output) -> Result<RouterView, (String, bool)>,
+    read: Reader,
     router: String,
 }
 
@@ -139,7 +150,7 @@ impl ArmedFlip {
     /// changed was put back, and read back. Else the router must be read before anything else.
     pub async fn commit(self, deadline: Duration) -> Result<RouterView, SwitchError> {
         let output = self.armed.commit(deadline).await?;
-        (self.read)(&output).map_err(|(problem, in_doubt)| SwitchError::Router {
+        scripted::flipped(self.read, &output).map_err(|(problem, in_doubt)| SwitchError::Router {
             router: self.router,
             problem,
             in_doubt,
@@ -165,26 +176,8 @@ pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
 /// The pool that is to get all requests, for a connector that cannot divide them.
 ///
 /// # Errors
-/// When a share is wanted; nothing has changed.
-fn whole(router: &str, to: &Route) -> Result<Pool, SwitchError> {
-    to.settled().ok_or_else(|| SwitchError::Router {
-        router: router.to_owned(),
-        problem: format!("moves all requests or none, expected a whole pool, found {to}"),
-        in_doubt: false,
-    })
-}
-
-/// For a connector that cannot leave servers out; the planner refuses it before.
-///
-/// # Errors
-/// When one is to be left out; nothing has changed.
-fn nobody(router: &str, servers: &[String]) -> Result<(), SwitchError> {
-    if servers.is_empty() {
-        return Ok(());
-    }
-    Err(SwitchError::Router {
-        router: router.to_owned(),
-        problem: format!("cannot leave out {}", servers.join(", ")),
-        in_doubt: false,
-    })
+/// When a share is wanted.
+fn whole(to: &Route) -> Result<Pool, String> {
+    to.settled()
+        .ok_or_else(|| format!("moves all requests or none, expected a whole pool, found {to}"))
 }

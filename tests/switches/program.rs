@@ -9,13 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use pointsman::inventory::switch::Connector as Settings;
+use pointsman::inventory::switch::{Connector as Settings, Flag};
 use pointsman::inventory::{Inventory, Pool};
-use pointsman::remote::{Output, Script};
+use pointsman::remote::Output;
 use pointsman::switch::exec::Exec;
 use pointsman::switch::flag::{FlagFile, Program as Looks};
 use pointsman::switch::haproxy::Haproxy;
-use pointsman::switch::{Route, RouterView, connector_for};
+use pointsman::switch::{Route, RouterView, Scripted, connector_for};
 use tempfile::TempDir;
 
 use crate::app::App;
@@ -327,44 +327,19 @@ routers = ["127.0.0.1"]
 
     /// What pointsman sees.
     pub fn view(&self) -> Result<RouterView, String> {
-        match &self.inventory.switch.connector {
-            Settings::Haproxy(settings) => {
-                let haproxy = Haproxy::new(settings.clone());
-                haproxy.view(&shell::read(&haproxy.observe_script()))
-            }
-            Settings::Exec(settings) => {
-                let exec = Exec::new(settings.clone(), &self.inventory);
-                exec.view(&shell::read(&exec.observe_script("lb1")))
-            }
-            Settings::Nginx(_) | Settings::Caddy(_) => {
-                let flag = self.flag();
-                flag.view(&shell::read(&flag.observe_script()))
-            }
-        }
+        let connector = self.connector();
+        connector.view(&shell::read(&connector.observe_script("lb1")))
     }
 
     /// A flip that is prepared; or why it could not be.
     pub fn arm(&self, pool: Pool) -> Result<Armed, String> {
-        self.arm_with(pool, None)
-    }
-
-    /// The same, where the router has no other programs than these.
-    pub fn arm_with(&self, pool: Pool, path: Option<&Path>) -> Result<Armed, String> {
-        let script: Script = match &self.inventory.switch.connector {
-            Settings::Haproxy(settings) => Haproxy::new(settings.clone()).flip_script(&Route::all(pool)),
-            Settings::Exec(settings) => Exec::new(settings.clone(), &self.inventory).flip_script("lb1", pool),
-            Settings::Nginx(_) | Settings::Caddy(_) => self.flag().flip_script(pool),
-        };
-        shell::arm(&script, path)
+        let script = self.connector().flip_script("lb1", &Route::all(pool))?;
+        shell::arm(&script, None)
     }
 
     /// What a flip came to.
     pub fn flipped(&self, output: &Output) -> Result<RouterView, (String, bool)> {
-        match self.kind {
-            Kind::Haproxy => Haproxy::flipped(output),
-            Kind::Nginx | Kind::Caddy => FlagFile::flipped(output),
-            Kind::Apache => Exec::flipped(output),
-        }
+        self.connector().flipped(output)
     }
 
     /// Moves it, and asserts that it has moved.
@@ -378,20 +353,8 @@ routers = ["127.0.0.1"]
 
     /// What `doctor` finds wrong, in words.
     pub fn wrong(&self) -> Vec<String> {
-        let findings = match &self.inventory.switch.connector {
-            Settings::Haproxy(settings) => {
-                let haproxy = Haproxy::new(settings.clone());
-                haproxy.findings("lb1", &shell::read(&haproxy.doctor_script()))
-            }
-            Settings::Exec(settings) => {
-                let exec = Exec::new(settings.clone(), &self.inventory);
-                exec.findings("lb1", &shell::read(&exec.observe_script("lb1")))
-            }
-            Settings::Nginx(_) | Settings::Caddy(_) => {
-                let flag = self.flag();
-                flag.findings("lb1", &shell::read(&flag.doctor_script()))
-            }
-        };
+        let connector = self.connector();
+        let findings = connector.findings("lb1", &shell::read(&connector.doctor_script("lb1")));
         let wrong = findings.into_iter().filter(|finding| !finding.ok);
         wrong
             .map(|finding| {
@@ -425,13 +388,14 @@ routers = ["127.0.0.1"]
         }
     }
 
-    fn flag(&self) -> FlagFile {
-        let (looks, settings) = match &self.inventory.switch.connector {
-            Settings::Nginx(settings) => (Looks::Nginx, settings),
-            Settings::Caddy(settings) => (Looks::Caddy, settings),
-            Settings::Haproxy(_) | Settings::Exec(_) => panic!("it looks at no flag of ours"),
-        };
-        FlagFile::new(looks, settings.clone(), &self.inventory)
+    fn connector(&self) -> Box<dyn Scripted> {
+        let flag = |looks, settings: &Flag| Box::new(FlagFile::new(looks, settings.clone(), &self.inventory));
+        match &self.inventory.switch.connector {
+            Settings::Haproxy(settings) => Box::new(Haproxy::new(settings.clone())),
+            Settings::Nginx(settings) => flag(Looks::Nginx, settings),
+            Settings::Caddy(settings) => flag(Looks::Caddy, settings),
+            Settings::Exec(settings) => Box::new(Exec::new(settings.clone(), &self.inventory)),
+        }
     }
 }
 

@@ -11,8 +11,6 @@ use crate::switch::{BackendServer, Route, RouterView};
 
 /// The format of what is read and printed; a newer one would be another number.
 const VERSION: u32 = 1;
-/// How the program says that nothing is changed, now or later.
-pub(super) const NOT_DONE: i32 = 3;
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

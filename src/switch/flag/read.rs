@@ -8,9 +8,6 @@ use crate::inventory::Pool;
 use crate::remote::Output;
 use crate::switch::{BackendServer, Route, RouterView};
 
-/// How `commit` of flip.sh says that nothing is changed, now or later.
-const NOT_DONE: i32 = 3;
-
 /// The routes that `print_routes` of fetch.sh printed, without servers.
 pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
     if output.section("end").is_none() {
@@ -33,15 +30,6 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         backends: BTreeMap::new(),
         left_out: BTreeMap::new(),
     })
-}
-
-/// What `commit` of flip.sh did; else why not, and whether that is in doubt.
-pub(super) fn flipped(output: &Output) -> Result<RouterView, (String, bool)> {
-    if output.ok() {
-        // It has moved, so what cannot be understood is in doubt.
-        return routes(output).map_err(|problem| (problem, true));
-    }
-    Err((output.complaint().to_owned(), output.code != NOT_DONE))
 }
 
 /// The servers of both pools: how each answered this router, and how many connections it has to each.
@@ -172,23 +160,5 @@ mod tests {
             !unknown.is_all(Pool::Green),
             "a flag that cannot be read agrees with nothing"
         );
-    }
-
-    #[test]
-    fn only_one_code_says_that_nothing_is_changed() {
-        for code in [1, 2, 4, 11, 137, -1] {
-            let output = Output {
-                code,
-                stderr: "why".into(),
-                ..Output::default()
-            };
-            assert_eq!(flipped(&output), Err(("why".to_owned(), true)), "{code}");
-        }
-        let output = Output {
-            code: NOT_DONE,
-            stderr: "why".into(),
-            ..Output::default()
-        };
-        assert_eq!(flipped(&output), Err(("why".to_owned(), false)));
     }
 }

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use crate::remote::Output;
 use crate::switch::{RouterView, Worker};
 
-/// How `commit` of flip.sh, and leave_out.sh, say that nothing is changed, now or later.
-pub(super) const NOT_DONE: i32 = 3;
-
 /// The routes that `print_routes` of routes.sh printed, without servers.
 pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
     if output.section("end").is_none() {
@@ -40,15 +37,6 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         backends: BTreeMap::new(),
         left_out: BTreeMap::new(),
     })
-}
-
-/// What `commit` of flip.sh did; else why not, and whether that is in doubt.
-pub(super) fn flipped(output: &Output) -> Result<RouterView, (String, bool)> {
-    if output.ok() {
-        // It has moved, so what cannot be understood is in doubt.
-        return routes(output).map_err(|problem| (problem, true));
-    }
-    Err((output.complaint().to_owned(), output.code != NOT_DONE))
 }
 
 #[cfg(test)]
@@ -85,28 +73,5 @@ mod tests {
         insta::assert_snapshot!(wrong(&MOVED.replace("live\ngreen:green:0", "live\n")), @"expected a value in the map, found none");
         insta::assert_snapshot!(wrong(&MOVED.replace("812 blue:blue:0", "812")), @r#"expected blue:blue:0 or the like in the map, found """#);
         insta::assert_snapshot!(wrong(&MOVED.replace("file\ngreen", "file\nred")), @r#"expected blue:blue:0 or the like in the map, found "red:green:0""#);
-    }
-
-    #[test]
-    fn only_one_code_says_that_nothing_is_changed() {
-        for code in [1, 2, 4, 11, 127, 137, -1] {
-            let output = Output {
-                code,
-                stderr: "why".into(),
-                ..Output::default()
-            };
-            assert_eq!(flipped(&output), Err(("why".to_owned(), true)), "{code}");
-        }
-        let output = Output {
-            code: NOT_DONE,
-            stderr: "why".into(),
-            ..Output::default()
-        };
-        assert_eq!(flipped(&output), Err(("why".to_owned(), false)));
-        assert!(flipped(&printed(MOVED)).is_ok());
-        assert_eq!(
-            flipped(&printed("")),
-            Err(("the answer was cut".to_owned(), true))
-        );
     }
 }
