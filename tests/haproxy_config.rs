@@ -153,7 +153,7 @@ fn the_map_decides_and_a_wrong_value_is_blue() {
 /// What is lost of 30 requests when two of three servers die, before a check sees it.
 fn lost(change: impl FnOnce(String) -> String) -> usize {
     let (blue, live) = (App::serve("blue"), App::serve("green"));
-    let (one, two) = (App::serve("green"), App::serve("green"));
+    let (mut one, mut two) = (App::serve("green"), App::serve("green"));
     // Checks come too seldom to help.
     let router = running(&blue, &[&one, &live, &two], |config| {
         change(config.replace("inter 1s", "inter 60s"))

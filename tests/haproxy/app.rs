@@ -8,33 +8,47 @@ use std::thread::JoinHandle;
 
 pub struct App {
     pub port: u16,
+    name: &'static str,
     ended: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl App {
     /// Serves on a port of its own, until it dies or the test ends.
     pub fn serve(name: &'static str) -> App {
-        let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
-        let port = listener.local_addr().expect("its number").port();
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
-        let thread = std::thread::spawn(move || {
+        let mut app = App {
+            port: 0,
+            name,
+            ended: Arc::new(AtomicBool::new(false)),
+            thread: None,
+        };
+        app.live();
+        app
+    }
+
+    /// Serves, at its old port where it had one.
+    pub fn live(&mut self) {
+        let listener = TcpListener::bind(("0.0.0.0", self.port)).expect("a port");
+        self.port = listener.local_addr().expect("its number").port();
+        self.ended.store(false, Ordering::SeqCst);
+        let (end, name) = (self.ended.clone(), self.name);
+        self.thread = Some(std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
                 std::thread::spawn(move || answer(client, name));
             }
-        });
-        App { port, ended, thread }
+        }));
     }
 
     /// From now on its port refuses connections.
-    pub fn die(self) {
+    pub fn die(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(("127.0.0.1", self.port)));
-        self.thread.join().expect("ended");
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("ended");
+        }
     }
 }
 

@@ -365,9 +365,14 @@ routers = ["127.0.0.1"]
             .collect()
     }
 
-    /// Connects as a client whose request is in progress: an application holds it until this is dropped.
+    /// From now on this server, counted from 1, refuses connections.
     pub fn kill_a_server(&mut self, number: usize) {
-        self.apps.remove(number - 1).die();
+        self.apps[number - 1].die();
+    }
+
+    /// It serves again, where it did.
+    pub fn revive_a_server(&mut self, number: usize) {
+        self.apps[number - 1].live();
     }
 
     pub fn wait(&self, what: &str, mut until: impl FnMut() -> bool) {

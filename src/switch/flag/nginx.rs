@@ -24,19 +24,20 @@ pub(super) fn config(flag: &FlagFile, inventory: &Inventory) -> String {
 # In a container, mount that folder, and let nginx have the host's network: connections to the servers are counted there.
 # No `open_file_cache` in these servers: it would go on seeing the old flag.
 
-# pointsman: both pools, whichever is hot. No `keepalive`: each connection has a request in progress, so what is still in
+# pointsman: both pools, whichever is hot. Each server twice: where all have failed of late, the second lines are tried rather
+# than 502 answered, so a pool that was down while it was cold takes every request at the flip. No `keepalive`: each connection has a request in progress, so what is still in
 # progress on a pool can be counted before it is replaced.
 "
     );
     for pool in Pool::ALL {
         let _ = writeln!(out, "upstream {app}_{pool} {{\n    zone {app}_{pool} 64k;");
-        for target in targets(inventory).iter().filter(|target| target.pool == pool) {
-            let _ = writeln!(
-                out,
-                "    server {} max_fails=1 fail_timeout=2s; # {}",
-                target.endpoint(),
-                target.name
-            );
+        // After a failure nginx lets one request through to a server, and answers 502 to the others until that one is answered,
+        // where no server is left: at a flip to a pool that failed before it was deployed to, that is most of them.
+        for (failures, lasts) in [("max_fails=1 fail_timeout=2s", ""), ("max_fails=0", " backup")] {
+            for target in targets(inventory).iter().filter(|target| target.pool == pool) {
+                let (endpoint, name) = (target.endpoint(), &target.name);
+                let _ = writeln!(out, "    server {endpoint} {failures}{lasts}; # {name}");
+            }
         }
         out.push_str("}\n");
     }
