@@ -24,6 +24,7 @@ pub mod migrate;
 mod names;
 mod node;
 pub mod pools;
+pub mod provider;
 mod quantity;
 mod read;
 mod reference;

@@ -1,6 +1,8 @@
 //! The switch contract and its connectors: what decides which pool is hot.
 
 mod about;
+pub mod api;
+pub mod dns;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;

@@ -1,0 +1,5 @@
+//! DNS: the records of one name are one pool's or the other's.
+
+pub mod zone;
+
+pub use zone::{Kind, RecordSet, Replace, Zone};
