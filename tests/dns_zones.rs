@@ -8,12 +8,18 @@
     reason = "a test ends there, as it should; figures are part of the output"
 )]
 
+#[path = "dns_zones/only_bind.rs"]
+mod only_bind;
 #[path = "dns_zones/process.rs"]
 mod process;
+#[path = "dns_zones/relay.rs"]
+mod relay;
 #[path = "dns_zones/server.rs"]
 mod server;
 #[path = "dns_zones/suite.rs"]
 mod suite;
+#[path = "dns_zones/watching.rs"]
+mod watching;
 
 use server::Program;
 

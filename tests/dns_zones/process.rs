@@ -86,11 +86,6 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-
-    /// Stops or continues it.
-    pub fn signal(&self, signal: &str) {
-        must(Command::new("kill").args([signal, &self.child.id().to_string()]));
-    }
 }
 
 impl Drop for Process {

@@ -107,10 +107,6 @@ impl Server {
         self.process = None;
     }
 
-    pub fn process(&self) -> &Process {
-        self.process.as_ref().expect("it runs")
-    }
-
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -175,7 +171,7 @@ zone "{ZONE}" {{
             .concat();
         let config = format!(
             "server:\n  rundir: {dir}\n  listen: 127.0.0.1@{port}\n\
-             database:\n  storage: {dir}/db\n\
+             database:\n  storage: {dir}\n\
              log:\n  - target: stderr\n    any: info\n\
              key:\n{keys}\
              acl:\n  - id: update\n    key: [{WRITER}, {WRITER_512}]\n    action: update\n\

@@ -69,7 +69,7 @@ async fn soa(zone: &Rfc2136) -> Result<(String, Option<i64>), ApiError> {
 }
 
 /// An update that compares one thing that always holds and changes nothing: the server takes the key for updates. What the
-/// key may change is looked at by some servers only where something is changed (BIND's `update-policy`).
+/// key may change is looked at by BIND's `update-policy` only where something is changed: [`Rfc2136::rehearse`].
 async fn key(zone: &Rfc2136) -> Result<String, ApiError> {
     let mut message = update::empty(&zone.zone);
     message.add_answer(update::exists(&zone.zone, RecordType::SOA));

@@ -124,9 +124,9 @@ impl Asked<'_> {
         if let Some(fault) = answer.fault {
             return Some(match fault {
                 TsigError::BadKey => self.refused(
-                    &format!("the server does not know key {key} (BADKEY)"),
+                    &format!("the server does not take key {key} (BADKEY)"),
                     "let `switch.rfc2136.key` and `switch.rfc2136.algorithm` be as in the server's configuration, or add the \
-                     key there",
+                     key there; Knot says so as well of a key that no `acl` of the zone names",
                 ),
                 TsigError::BadSig => self.refused(
                     &format!("the signature of key {key} does not fit (BADSIG)"),
@@ -144,6 +144,15 @@ impl Asked<'_> {
             });
         }
         match answer.message.response_code {
+            code @ (ResponseCode::Refused | ResponseCode::NotAuth) if !answer.proven => Some(self.refused(
+                &format!(
+                    "the server refuses and does not sign that ({}): it does not take key {key}, or has nothing to do with \
+                     `{zone}`",
+                    name(code)
+                ),
+                "let `switch.rfc2136.key`, `algorithm` and `secret` be as in the server's configuration, the clocks set by \
+                 NTP, and the zone one of this server; PowerDNS says which it is in its log only",
+            )),
             ResponseCode::Refused => Some(self.refused(
                 &format!("key {key} may not do this in `{zone}` (REFUSED)"),
                 format!(
@@ -152,7 +161,7 @@ impl Asked<'_> {
                 ),
             )),
             ResponseCode::NotAuth => Some(self.refused(
-                &format!("the server is not the primary of `{zone}`, or takes no key for it (NOTAUTH)"),
+                &format!("the server is not the primary of `{zone}` (NOTAUTH)"),
                 format!("let `switch.rfc2136.server` be the primary of `{zone}`, which the zone's SOA names"),
             )),
             ResponseCode::NotZone => Some(self.refused(
@@ -243,15 +252,17 @@ mod tests {
     #[test]
     fn each_code_has_its_own_words_and_cure() {
         let codes = [
-            ResponseCode::Refused,
-            ResponseCode::NotAuth,
-            ResponseCode::NotZone,
-            ResponseCode::FormErr,
-            ResponseCode::NotImp,
+            (ResponseCode::Refused, true),
+            (ResponseCode::Refused, false),
+            (ResponseCode::NotAuth, true),
+            (ResponseCode::NotAuth, false),
+            (ResponseCode::NotZone, true),
+            (ResponseCode::FormErr, false),
+            (ResponseCode::NotImp, false),
         ];
         let mut said = Vec::new();
-        for code in codes {
-            let error = update(code, false).unwrap_err();
+        for (code, proven) in codes {
+            let error = update(code, proven).unwrap_err();
             assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
             assert!(error.to_string().contains(&name(code)), "{error}");
             assert!(error.hint().is_some());

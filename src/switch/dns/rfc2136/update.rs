@@ -103,7 +103,7 @@ fn not_beside(at: &Name, wanted: &RecordSet, sets: &[Replace]) -> Vec<Record> {
 }
 
 /// "Nothing of this type stands there" (RFC 2136, 2.4.3).
-fn absent(at: &Name, kind: RecordType) -> Record {
+pub(super) fn absent(at: &Name, kind: RecordType) -> Record {
     let mut record = Record::update0(at.clone(), 0, kind);
     record.dns_class = DNSClass::NONE;
     record
