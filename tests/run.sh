@@ -22,6 +22,14 @@ command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service);
 command -v caddy >/dev/null || { need+=(caddy); services+=(caddy.service); }
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
 command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
+# Where root has them: name servers are in no user's path.
+there() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+there named || { need+=(bind9); services+=(named.service); }
+there knotd || { need+=(knot); services+=(knot.service); }
+there pdns_server || { need+=(pdns-server); services+=(pdns.service); }
+[ -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql ] || need+=(pdns-backend-sqlite3)
+command -v sqlite3 >/dev/null || need+=(sqlite3)
+there unbound || { need+=(unbound); services+=(unbound.service); }
 if [ ${#need[@]} -gt 0 ]; then
   say "installing ${need[*]}"
   as_root apt-get update -q
@@ -40,8 +48,9 @@ if [ ${#need[@]} -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${need[@]}"
   if [ ${#services[@]} -gt 0 ]; then
     [ -z "$policy" ] || { as_root rm -f $policy; trap - EXIT; }
-    # Installing enables them for the next boot; the tests do not want that either.
-    as_root deb-systemd-helper disable "${services[@]}" >/dev/null || true
+    # Installing enables them for the next boot; the tests do not want that either. The helper does nothing for whoever is
+    # no package script, and says so only on standard error.
+    as_root env DPKG_MAINTSCRIPT_PACKAGE=pointsman-tests deb-systemd-helper disable "${services[@]}" >/dev/null || true
     say "installed without starting or enabling a service: ${services[*]} (clusters are not made: see createcluster.d)"
   fi
 fi

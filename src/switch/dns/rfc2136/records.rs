@@ -185,10 +185,8 @@ mod tests {
             let answer = answer(vec![("t.example", 1, data(Kind::Txt, &written).unwrap())]);
             // Over the wire and back.
             let answer = Message::from_vec(&answer.to_vec().unwrap()).unwrap();
-            assert_eq!(
-                set(&answer, &at, Kind::Txt).unwrap().unwrap().values,
-                [written.clone()]
-            );
+            let found = set(&answer, &at, Kind::Txt).unwrap().unwrap();
+            assert_eq!(found.values, [written.as_str()]);
             assert_eq!(strings(&answer, &at), [split(&written)]);
         }
         let broken = answer(vec![("t.example", 1, txt(&vec![vec![0xff]]))]);
