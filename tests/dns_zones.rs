@@ -2,6 +2,7 @@
 //! test. After it, what is shown with one of them only.
 
 #![allow(
+    clippy::cloned_ref_to_slice_refs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
@@ -10,6 +11,8 @@
 
 #[path = "dns_zones/only_bind.rs"]
 mod only_bind;
+#[path = "dns_zones/only_powerdns.rs"]
+mod only_powerdns;
 #[path = "dns_zones/process.rs"]
 mod process;
 #[path = "dns_zones/relay.rs"]

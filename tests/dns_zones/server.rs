@@ -1,6 +1,6 @@
 //! BIND, Knot and PowerDNS, each with one zone that two keys may change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -182,16 +182,43 @@ zone "{ZONE}" {{
         self.write("knot.conf", &config);
     }
 
-    fn configure_powerdns(&self) {
-        let dir = self.folder.path().display();
-        let config = format!(
-            "launch=gsqlite3\ngsqlite3-database={dir}/zones.sqlite\ngsqlite3-dnssec=yes\n\
+    /// Two PowerDNS over one database, with these further lines of configuration.
+    pub async fn two_powerdns(extra: &str) -> (Server, Server) {
+        let mut first = Server::start(Program::PowerDns).await;
+        first.kill();
+        first.write(
+            "pdns.conf",
+            &(first.powerdns_config(&first.path("zones.sqlite")) + extra),
+        );
+        first.run().await;
+        let mut second = Server {
+            program: first.program,
+            port: free_port(),
+            folder: tempfile::tempdir().unwrap(),
+            process: None,
+        };
+        second.write(
+            "pdns.conf",
+            &(second.powerdns_config(&first.path("zones.sqlite")) + extra),
+        );
+        second.run().await;
+        (first, second)
+    }
+
+    fn powerdns_config(&self, database: &Path) -> String {
+        format!(
+            "launch=gsqlite3\ngsqlite3-database={database}\ngsqlite3-dnssec=yes\n\
              dnsupdate=yes\nallow-dnsupdate-from=127.0.0.0/8\n\
              local-address=127.0.0.1\nlocal-port={port}\nsocket-dir={dir}\n\
              daemon=no\nguardian=no\nwrite-pid=no\nsecurity-poll-suffix=\n",
+            database = database.display(),
+            dir = self.folder.path().display(),
             port = self.port
-        );
-        self.write("pdns.conf", &config);
+        )
+    }
+
+    fn configure_powerdns(&self) {
+        self.write("pdns.conf", &self.powerdns_config(&self.path("zones.sqlite")));
         self.write("z.zone", &zone_file());
         let schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
         must(
@@ -214,7 +241,7 @@ zone "{ZONE}" {{
 }
 
 /// BIND in the foreground, on one thread.
-pub fn named(config: &std::path::Path) -> Command {
+pub fn named(config: &Path) -> Command {
     let mut command = Command::new("/usr/sbin/named");
     command.args(["-g", "-n", "1", "-c"]).arg(config);
     command
@@ -233,7 +260,7 @@ pub fn zone_file() -> String {
     format!(
         "$ORIGIN {ZONE}.\n$TTL 300\n\
          @ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 127.0.0.1\n\
-         blue A 192.0.2.1\ngreen A 192.0.2.2\nmx MX 10 blue\n\
+         blue A 192.0.2.1\ngreen A 192.0.2.2\nmx MX 10 blue\n*.wild A 192.0.2.7\n\
          cut TXT \"one \" \"record \" \"in three\"\n"
     )
 }

@@ -11,8 +11,8 @@ use super::process::free_port;
 use super::server::{Program, READER, Server, WRITER, WRITER_512, ZONE, hmac_of, secret_of};
 
 /// Writers that run against each other, and how often.
-const WRITERS: usize = 8;
-const ROUNDS: usize = 100;
+pub const WRITERS: usize = 8;
+pub const ROUNDS: usize = 100;
 
 pub fn set(name: &str, kind: Kind, ttl: u32, values: &[&str]) -> RecordSet {
     let mut values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
@@ -210,6 +210,15 @@ pub async fn stale_changes_nothing(program: Program) {
     let error = zone.replace(&beside).await.unwrap_err();
     assert!(matches!(error, ApiError::Stale { .. }), "{error:?}");
     assert_eq!(at(&zone, "alias").await, [cname]);
+
+    // A wildcard stands in for what is read, and for nothing that is compared.
+    let wild = at(&zone, "a.wild").await;
+    assert_eq!(wild[0].values, ["192.0.2.7"]);
+    let error = zone
+        .replace(&change(Some(wild[0].clone()), Some(wild[0].clone())))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ApiError::Stale { .. }), "{error:?}");
 
     let stale = change(Some(set("www", Kind::A, 5, &["192.0.2.3"])), new.clone());
     zone.overwrite(&stale).await.unwrap();

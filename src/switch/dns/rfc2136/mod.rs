@@ -2,6 +2,14 @@
 //!
 //! A change is one message: the server compares what has to stand there, and replaces it, in one step. Everything goes over
 //! TCP, to the primary alone: answers may be large, and of a message that was sent over TCP one knows whether it left.
+//!
+//! All three compare before they change, one update at a time. PowerDNS differs in what it reads: it keeps for 20 s what its
+//! database said (`query-cache-ttl`), and forgets it only for changes that it makes itself. So a change by another server
+//! over the same database is read late; it is compared at once all the same, and makes the change stale. Where several share
+//! a database, `query-cache-ttl=0`, and `switch.rfc2136.server` is one of them, always the same.
+//!
+//! Records that a wildcard stands in for are read as if they stood at the name, and compared as if they did not: a change
+//! there is always stale.
 
 mod doctor;
 mod key;
