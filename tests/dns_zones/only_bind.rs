@@ -12,7 +12,8 @@ use super::suite::{at, change, set};
 
 /// Whatever happens to the answer after the update was done: it is in doubt, and reading shows the truth.
 ///
-/// The negative control is the first case, where nothing happens to it.
+/// The negative control is the first case, where nothing happens to it. Where signatures of answers were not looked at, the
+/// answer that is tampered with, and the forged ones, were taken for the server's (`Tampered: Ok(())`).
 #[tokio::test]
 async fn an_answer_that_is_lost_or_not_the_servers_leaves_a_doubt() {
     let server = Server::start(Program::Bind).await;

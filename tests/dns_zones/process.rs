@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 /// Longest that anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that is free now, for UDP and TCP.
+/// A port that is free now, for UDP and TCP: below those that the system gives to connections, which come and go.
 pub fn free_port() -> u16 {
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let port = rand::random_range(15_000..32_000);
+        let both = (
+            TcpListener::bind(("127.0.0.1", port)),
+            UdpSocket::bind(("127.0.0.1", port)),
+        );
+        if let (Ok(_), Ok(_)) = both {
             return port;
         }
     }

@@ -85,8 +85,8 @@ pub(super) fn update(zone: &Name, sets: &[Replace], cuts: &Cuts) -> Result<Messa
     Ok(message)
 }
 
-/// A server takes an update that puts a CNAME beside other records, or others beside a CNAME, says that all is well, and
-/// leaves them out (RFC 2136, 3.4.2.2). So such an update has to fail before.
+/// BIND and Knot take an update that puts a CNAME beside other records, or others beside a CNAME, say that all is well, and
+/// leave them out (RFC 2136, 3.4.2.2); PowerDNS says REFUSED. So such an update has to fail before.
 fn not_beside(at: &Name, wanted: &RecordSet, sets: &[Replace]) -> Vec<Record> {
     let named = |kind: RecordType| {
         let both = sets.iter().flat_map(|set| [&set.old, &set.new]).flatten();
