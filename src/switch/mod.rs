@@ -10,14 +10,18 @@ mod scripted;
 mod servers;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use api::{Api, ApiError};
+
 pub use about::{About, CONNECTORS, DrainCount, Fencing, about};
 pub use scripted::{Reader, Scripted};
-pub use view::{BackendServer, Route, RouterView, Worker};
+pub use view::{BackendServer, Caches, Route, RouterView, Worker};
 
+use crate::inventory::switch::Provider;
 use crate::inventory::{self, Inventory, Pool, Router};
 use crate::remote::{Armed, Guarded, RemoteError, Session};
 
@@ -160,19 +164,36 @@ impl ArmedFlip {
     }
 }
 
-/// The connector that the inventory names.
-pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
+/// The API that the inventory names, where no router is a machine.
+///
+/// # Errors
+/// When its settings cannot be used.
+pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> {
+    let (dns, provider) = match &inventory.switch.connector {
+        inventory::switch::Connector::Dns(dns, provider) => (dns, provider),
+        _ => return Ok(None),
+    };
+    let zone: Arc<dyn dns::Zone> = match provider {
+        Provider::Rfc2136(settings) => Arc::new(dns::rfc2136::Rfc2136::new(settings, &dns.zone)?),
+        _ => return Ok(None),
+    };
+    Ok(Some(Arc::new(dns::Name::new(dns, zone, inventory)?)))
+}
+
+/// The connector that the inventory names; `None` where it is an API.
+pub fn connector_for(inventory: &Inventory) -> Option<Box<dyn Connector>> {
     let flag = |program, settings: &inventory::switch::Flag| {
         Box::new(flag::FlagFile::new(program, settings.clone(), inventory))
     };
-    match &inventory.switch.connector {
+    Some(match &inventory.switch.connector {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
         inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
         inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
         inventory::switch::Connector::Exec(settings) => {
             Box::new(exec::Exec::new(settings.clone(), inventory))
         }
-    }
+        inventory::switch::Connector::Dns(..) | inventory::switch::Connector::Elbv2(_) => return None,
+    })
 }
 
 /// The pool that is to get all requests, for a connector that cannot divide them.

@@ -235,7 +235,7 @@ fn belongs(answer: &Message, question: &Message) -> bool {
 }
 
 /// The resolvers of this machine.
-async fn system_resolvers() -> Result<Vec<SocketAddr>, String> {
+pub(super) async fn system_resolvers() -> Result<Vec<SocketAddr>, String> {
     const FILE: &str = "/etc/resolv.conf";
     let text = tokio::fs::read_to_string(FILE)
         .await

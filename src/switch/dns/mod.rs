@@ -1,7 +1,14 @@
 //! DNS: the records of one name are one pool's or the other's.
 
 pub mod ask;
+pub mod lookup;
+pub mod name;
+mod note;
+pub mod place;
+mod records;
 pub mod rfc2136;
 pub mod zone;
 
+pub use lookup::ByResolver;
+pub use name::Name;
 pub use zone::{Kind, RecordSet, Replace, Zone};
