@@ -22,6 +22,8 @@ command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service);
 command -v caddy >/dev/null || { need+=(caddy); services+=(caddy.service); }
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
 command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
+command -v pdns_server >/dev/null || { need+=(pdns-server); services+=(pdns.service); }
+[ -d /usr/share/pdns-backend-sqlite3 ] || need+=(pdns-backend-sqlite3)
 if [ ${#need[@]} -gt 0 ]; then
   say "installing ${need[*]}"
   as_root apt-get update -q

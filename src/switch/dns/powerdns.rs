@@ -3,13 +3,17 @@
 //! What it gives: PowerDNS makes one PATCH in one transaction of its backend, so all sets change or none, and no answer
 //! over DNS is empty in between; also not where an address takes the place of a CNAME.
 //!
-//! What it does not give: a comparison. A change is read, compared and written in two requests, so fencing is *none*.
-//! Of two runs that both read before either writes, both succeed, and the later write stands, with its note: the earlier
-//! run learns of it when it reads back. The window is the time between two requests on one connection, milliseconds
-//! mostly; a run that was stopped within it (a suspended laptop) can still write later what it compared before.
-//!
-//! Caches of *this* server are emptied by a change. Further servers that share its database keep what they gave out for
-//! their `query-cache-ttl` and `cache-ttl` (20 s each unless set), and what was missing for `negquery-cache-ttl` (60 s).
+//! What it does not give:
+//! - A comparison. A change is read, compared and written in two requests, so fencing is *none*. Of two runs that both
+//!   read before either writes, both succeed, and the later write stands, with its note: the earlier run learns of it
+//!   when it reads back. The window is the time between two requests, milliseconds mostly; a run that was stopped within
+//!   it (a suspended laptop) can still write later what it compared before.
+//! - The new answer from the first moment on. PowerDNS empties its caches when it changes a set, but a question that was
+//!   under way puts the old answer back into them, whole, for `cache-ttl` (20 s unless set). Under constant questions
+//!   that was measured after one change in eight; so the caches are emptied once more after each change, and whoever
+//!   waits for the old answer to end still has to add `cache-ttl`. Further servers that share its database know nothing
+//!   of a change and keep what they gave out for `query-cache-ttl` and `cache-ttl` (20 s each unless set).
+//! - A record that is switched off ("disabled") is not given out and not seen; it goes with the first change of its set.
 
 use async_trait::async_trait;
 use http::Method;
@@ -40,13 +44,6 @@ pub struct Powerdns {
     zone: String,
 }
 
-/// What stands at some names, with what a change would lose.
-struct Found {
-    records: Vec<Record>,
-    /// Names and types of sets that hold a record that is switched off.
-    disabled: Vec<(String, Kind)>,
-}
-
 impl Powerdns {
     /// The zone `zone` of the server that these settings name. Nothing is sent.
     ///
@@ -74,79 +71,40 @@ impl Powerdns {
     }
 
     /// Asked name by name: a zone may have many thousand records. Versions that know no filter answer with all of them.
-    async fn find(&self, names: &[&str]) -> Result<Found, ApiError> {
-        let mut found = Found {
-            records: Vec::new(),
-            disabled: Vec::new(),
-        };
+    async fn find(&self, names: &[&str]) -> Result<Vec<RecordSet>, ApiError> {
+        let mut records = Vec::new();
         for name in names {
             let answer = self.get(&[("rrset_name", &format!("{name}."))]).await?;
             let Some(rrsets) = answer["rrsets"].as_array() else {
                 return Err(self.web.strange("expected record sets of PowerDNS, found none"));
             };
-            for rrset in rrsets {
-                self.take(name, rrset, &mut found);
-            }
+            let found = rrsets.iter().flat_map(records_of);
+            records.extend(found.filter(|record| record.name == *name));
         }
-        Ok(found)
+        Ok(sets::together(&records))
     }
 
-    fn take(&self, wanted: &str, rrset: &Json, found: &mut Found) {
-        let (Some(name), Some(kind)) = (
-            rrset["name"].as_str().map(sets::name),
-            rrset["type"].as_str().and_then(sets::kind),
-        ) else {
-            return;
-        };
-        if name != wanted {
-            return;
-        }
-        let ttl = rrset["ttl"].as_u64().and_then(|ttl| u32::try_from(ttl).ok());
-        for record in rrset["records"].as_array().into_iter().flatten() {
-            // One that is switched off is not given out.
-            if record["disabled"] == true {
-                found.disabled.push((name.clone(), kind));
-                continue;
-            }
-            let content = record["content"].as_str().unwrap_or_default();
-            let content = match kind {
-                Kind::Txt => text::plain(content),
-                _ => content.to_owned(),
-            };
-            found.records.push(Record {
-                id: String::new(),
-                name: name.clone(),
-                kind,
-                ttl: ttl.unwrap_or_default(),
-                value: sets::value(kind, &content),
-            });
-        }
+    /// What a question that was under way put back into the caches is taken out again. The change is made whatever
+    /// becomes of this: without it the old answer ends some seconds later.
+    async fn flush(&self, name: &str) {
+        let path = ["api", "v1", "servers", &self.server, "cache", "flush"];
+        let name = format!("{name}.");
+        let _ = self.web.tell(&Method::PUT, &path, &[("domain", &name)]).await;
     }
 }
 
 #[async_trait]
 impl Zone for Powerdns {
     async fn read(&self, names: &[&str]) -> Result<Vec<RecordSet>, ApiError> {
-        Ok(sets::together(&self.find(names).await?.records))
+        self.find(names).await
     }
 
     async fn replace(&self, sets: &[Replace]) -> Result<(), ApiError> {
         sets::all_within(&self.zone, sets)?;
-        let found = self.find(&sets::names(sets)).await?;
-        let stands = sets::together(&found.records);
+        let names = sets::names(sets);
+        let stands = self.find(&names).await?;
         sets::compare(sets, &stands)?;
         let rrsets = rrsets(sets, &stands);
-        for rrset in &rrsets {
-            let lost = |(name, kind): &&(String, Kind)| {
-                rrset["name"] == format!("{name}.").as_str() && rrset["type"] == kind.as_str()
-            };
-            if let Some((name, kind)) = found.disabled.iter().find(lost) {
-                return Err(self.web.refused(
-                    format!("a disabled {kind} record stands at {name}, and a change would lose it"),
-                    "enable or remove it",
-                ));
-            }
-        }
         if rrsets.is_empty() {
             return Ok(());
         }
@@ -154,7 +112,11 @@ impl Zone for Powerdns {
         let path = ["api", "v1", "servers", &self.server, "zones", &zone];
         let body = json!({ "rrsets": rrsets });
         let answer = self.web.change(&Method::PATCH, &path, Some(&body)).await;
-        answer.map(drop).map_err(|fault| self.web.told(fault))
+        answer.map_err(|fault| self.web.told(fault))?;
+        for name in names {
+            self.flush(name).await;
+        }
+        Ok(())
     }
 
     fn longest_text(&self) -> usize {
@@ -196,6 +158,31 @@ impl Zone for Powerdns {
         }
         findings
     }
+}
+
+/// The records of one set as PowerDNS writes it.
+fn records_of(rrset: &Json) -> Vec<Record> {
+    let (Some(name), Some(kind), Some(ttl)) = (
+        rrset["name"].as_str().map(sets::name),
+        rrset["type"].as_str().and_then(sets::kind),
+        rrset["ttl"].as_u64().and_then(|ttl| u32::try_from(ttl).ok()),
+    ) else {
+        return Vec::new();
+    };
+    let all = rrset["records"].as_array().into_iter().flatten();
+    let given_out = all.filter(|record| record["disabled"] != true);
+    let contents = given_out.filter_map(|record| record["content"].as_str());
+    let record = |content: &str| Record {
+        id: String::new(),
+        name: name.clone(),
+        kind,
+        ttl,
+        value: match kind {
+            Kind::Txt => text::plain(content),
+            _ => sets::value(kind, content),
+        },
+    };
+    contents.map(record).collect()
 }
 
 /// The sets that change, as PowerDNS wants them. It goes through them in order, and refuses a CNAME beside another

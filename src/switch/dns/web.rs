@@ -143,11 +143,21 @@ impl Web {
 
     /// A question: nothing is changed by it.
     pub(super) async fn ask(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, Fault> {
+        self.tell(&Method::GET, path, query).await
+    }
+
+    /// A request that changes nothing that counts, whether it arrives or not.
+    pub(super) async fn tell(
+        &self,
+        method: &Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Json, Fault> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(&Method::GET, url, None, false).await
+        self.send(method, url, None, false).await
     }
 
     /// A change: whatever happens to it after it was sent leaves it in doubt.

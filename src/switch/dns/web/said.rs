@@ -157,6 +157,7 @@ pub(super) fn no_json(at: &str, status: StatusCode, changes: bool) -> ApiError {
 
 /// It turned requests away until patience ended.
 pub(super) fn throttled(at: &str, status: StatusCode, tries: u32, asked: Option<Duration>) -> ApiError {
+    let asked = asked.filter(|asked| !asked.is_zero());
     let asked = asked.map_or(String::new(), |asked| {
         format!(", and it asks to wait {} s", asked.as_secs())
     });
@@ -206,7 +207,20 @@ mod tests {
             format!("{error:?}")
         };
         let all = [401, 403, 404, 400, 422, 409, 301, 408, 500, 502].map(|status| told(status, true));
-        insta::assert_debug_snapshot!(all, @r#""#);
+        insta::assert_debug_snapshot!(all, @r#"
+        [
+            "Refused { problem: \"Some at h: credentials refused (HTTP 401, bad *** [31m)\", hint: \"renew the token\" }",
+            "Refused { problem: \"Some at h: credentials refused (HTTP 403, bad *** [31m)\", hint: \"renew the token\" }",
+            "Refused { problem: \"Some at h: zone not found (HTTP 404, bad *** [31m)\", hint: \"make the zone\" }",
+            "Refused { problem: \"Some at h: HTTP 400, bad *** [31m\", hint: \"change what it names in the inventory or in the zone\" }",
+            "Refused { problem: \"Some at h: HTTP 422, bad *** [31m\", hint: \"change what it names in the inventory or in the zone\" }",
+            "Refused { problem: \"Some at h: HTTP 409, bad *** [31m\", hint: \"change what it names in the inventory or in the zone\" }",
+            "Refused { problem: \"Some at h: expected an answer, found a redirection (301 Moved Permanently)\", hint: \"let `endpoint` name the API itself\" }",
+            "InDoubt { problem: \"Some at h: HTTP 408, bad *** [31m\" }",
+            "InDoubt { problem: \"Some at h: HTTP 500, bad *** [31m\" }",
+            "InDoubt { problem: \"Some at h: HTTP 502, bad *** [31m\" }",
+        ]
+        "#);
         assert!(matches!(
             verdict(500, Json::Null, false),
             ApiError::Unreachable { .. }
