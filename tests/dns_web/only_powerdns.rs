@@ -52,18 +52,18 @@ async fn a_change_without_an_answer_is_in_doubt() {
     for (number, tear) in [Tear::Nothing, Tear::Half].into_iter().enumerate() {
         let old = number.checked_sub(1).map(|n| note(&n.to_string()));
         proxy.arm(tear);
-        let new = Some(note(&number.to_string()));
+        let new = note(&number.to_string());
         let error = zone
             .replace(&[Replace {
                 old,
-                new: new.clone(),
+                new: Some(new.clone()),
             }])
             .await
             .unwrap_err();
         println!("{}", words(&error));
         assert!(error.is_in_doubt(), "{error:?}");
         // It was done, and reading says so.
-        assert_eq!(stands(&zone).await, vec![new.unwrap()]);
+        assert_eq!(stands(&zone).await, [new]);
     }
 }
 
@@ -258,6 +258,8 @@ async fn no_answer_is_ever_empty() {
             lag[FLIPS - 1],
         );
         assert!(asked > FLIPS, "nobody asked");
+        // Emptied once more, its caches hold the old answer hardly ever; without that, for 20 s after every eighth change.
+        assert!(late <= FLIPS / 25, "{late} changes were seen late");
         for (rcode, addresses) in &seen {
             let whole = [&blue.values, &pool.values, &other.values].contains(&addresses);
             assert!(*rcode == 0 && whole, "rcode {rcode} with {addresses:?}");
