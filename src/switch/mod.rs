@@ -175,7 +175,12 @@ pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> 
     };
     let zone: Arc<dyn dns::Zone> = match provider {
         Provider::Rfc2136(settings) => Arc::new(dns::rfc2136::Rfc2136::new(settings, &dns.zone)?),
-        _ => return Ok(None),
+        Provider::Cloudflare(settings) => Arc::new(dns::cloudflare::Cloudflare::new(settings, &dns.zone)?),
+        Provider::Digitalocean(settings) => {
+            Arc::new(dns::digitalocean::Digitalocean::new(settings, &dns.zone)?)
+        }
+        Provider::Powerdns(settings) => Arc::new(dns::powerdns::Powerdns::new(settings, &dns.zone)?),
+        Provider::Route53(_) => return Ok(None),
     };
     Ok(Some(Arc::new(dns::Name::new(dns, zone, inventory)?)))
 }
