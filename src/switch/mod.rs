@@ -2,7 +2,9 @@
 
 mod about;
 pub mod api;
+mod aws;
 pub mod dns;
+pub mod elbv2;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;
