@@ -166,6 +166,15 @@ impl Client {
         })
     }
 
+    /// As ARNs begin: `aws`, or one of the parts of AWS that stand apart.
+    pub(in crate::switch) fn partition(&self) -> &'static str {
+        match self.region.get(..3) {
+            Some("cn-") => "aws-cn",
+            Some("us-") if self.region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// Makes a call, up to [`ATTEMPTS`] times.
     pub(in crate::switch) async fn call(&self, call: &Call<'_>) -> Result<String, Fault> {
         let mut attempt = 1;

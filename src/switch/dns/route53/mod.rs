@@ -81,10 +81,13 @@ impl Route53 {
                         "route53:ListResourceRecordSets",
                         "route53:ChangeResourceRecordSets",
                     ],
-                    &format!("arn:aws:route53:::hostedzone/{zone}"),
+                    &format!("arn:{}:route53:::hostedzone/{zone}", self.client.partition()),
                 ),
                 allow(&["route53:ListHostedZonesByName"], "*"),
-                allow(&["route53:GetChange"], "arn:aws:route53:::change/*"),
+                allow(
+                    &["route53:GetChange"],
+                    &format!("arn:{}:route53:::change/*", self.client.partition()),
+                ),
             ],
         });
         format!("{policy:#}")
@@ -233,12 +236,16 @@ impl Route53 {
     async fn in_sync(&self, change: &str) {
         let until = Instant::now() + IN_SYNC;
         while Instant::now() < until {
-            let answer = self.ask(&format!("/change/{change}"), Vec::new()).await;
-            if let Ok(answer) = answer
-                && let Ok(document) = Document::parse(&answer)
-                && let Some((_, true)) = answer::change(&document)
-            {
-                return;
+            match self.ask(&format!("/change/{change}"), Vec::new()).await {
+                Ok(answer) => {
+                    let document = Document::parse(&answer).ok();
+                    if let Some((_, true)) = document.as_ref().and_then(answer::change) {
+                        return;
+                    }
+                }
+                // Keys that may not ask would get no better answer later.
+                Err(ApiError::Refused { .. }) => return,
+                Err(_) => {}
             }
             tokio::time::sleep(LOOK).await;
         }
