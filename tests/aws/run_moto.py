@@ -39,7 +39,9 @@ signed = IAMRequestBase._create_aws_request
 
 
 def signed_without_query(self):
-    data, self._data = self._data, b""
+    data = self._data
+    if self._method == "GET":
+        self._data = b""
     try:
         return signed(self)
     finally:
