@@ -3,7 +3,8 @@
 //! CNAME stands alone. moto 5.2 is not so: it compares a DELETE with everything that was ever created, does a CREATE over
 //! a set that stands, refuses one that once stood, and does a batch up to its first mistake, so neither staleness nor
 //! races can be shown with it.
-//! The words of the errors are those of AWS, from issues in which people show them.
+//! The words of a refused DELETE are those of AWS, as people show them (external-dns#732, boto#2887); of a refused CREATE,
+//! those of moto.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
