@@ -16,6 +16,8 @@ command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
 command -v apache2 >/dev/null || need+=(apache2-bin)
 command -v python3 >/dev/null || need+=(python3)
+# Debian's python3 comes without what makes a virtual environment.
+python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
 # Tests start servers of their own; the packages' services are neither wanted nor started.
 services=()
 command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service); }
@@ -58,6 +60,18 @@ fi
 command -v cargo-nextest >/dev/null || { say "building cargo-nextest"; cargo install -q cargo-nextest --locked; }
 command -v cargo-deny >/dev/null || { say "building cargo-deny"; cargo install -q cargo-deny --locked; }
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+# moto stands in for AWS. The file `version` is written last, so that what was cut short is not taken for whole.
+export POINTSMAN_MOTO=$PWD/target/tools/moto
+moto=5.2.5
+if [ "$(cat "$POINTSMAN_MOTO/version" 2>/dev/null)" != $moto ]; then
+  say "installing moto $moto into ${POINTSMAN_MOTO#"$PWD/"}"
+  rm -rf "$POINTSMAN_MOTO"
+  mkdir -p "${POINTSMAN_MOTO%/*}"
+  python3 -m venv "$POINTSMAN_MOTO"
+  "$POINTSMAN_MOTO/bin/pip" install -q --disable-pip-version-check "moto[server]==$moto"
+  echo $moto >"$POINTSMAN_MOTO/version"
+fi
 
 say "format"
 cargo fmt --check

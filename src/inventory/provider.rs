@@ -1,4 +1,4 @@
-//! How the APIs that move traffic are reached: `[switch.rfc2136]`, `[switch.route53]` and their like.
+//! How the APIs that move traffic are reached: `[switch.rfc2136]`, `[switch.aws]` and their like.
 
 use schemars::JsonSchema;
 use secrecy::SecretString;

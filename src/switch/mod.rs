@@ -2,7 +2,9 @@
 
 mod about;
 pub mod api;
+mod aws;
 pub mod dns;
+pub mod elbv2;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;
@@ -171,6 +173,9 @@ impl ArmedFlip {
 pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> {
     let (dns, provider) = match &inventory.switch.connector {
         inventory::switch::Connector::Dns(dns, provider) => (dns, provider),
+        inventory::switch::Connector::Elbv2(settings) => {
+            return Ok(Some(Arc::new(elbv2::Elbv2::new(settings, inventory)?)));
+        }
         _ => return Ok(None),
     };
     let zone: Arc<dyn dns::Zone> = match provider {
@@ -180,7 +185,7 @@ pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> 
             Arc::new(dns::digitalocean::Digitalocean::new(settings, &dns.zone)?)
         }
         Provider::Powerdns(settings) => Arc::new(dns::powerdns::Powerdns::new(settings, &dns.zone)?),
-        Provider::Route53(_) => return Ok(None),
+        Provider::Route53(settings) => Arc::new(dns::Route53::new(settings, &dns.zone)?),
     };
     Ok(Some(Arc::new(dns::Name::new(dns, zone, inventory)?)))
 }

@@ -10,9 +10,11 @@ pub mod place;
 pub mod powerdns;
 mod records;
 pub mod rfc2136;
+pub mod route53;
 mod web;
 pub mod zone;
 
 pub use lookup::ByResolver;
 pub use name::Name;
+pub use route53::Route53;
 pub use zone::{Kind, RecordSet, Replace, Zone};
