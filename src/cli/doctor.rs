@@ -17,7 +17,7 @@ pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let routers = join_all(inventory.switch.routers.iter().map(|router| async {
         match (&connector, &api) {
             (Some(connector), _) => doctor::router(&sessions, connector.as_ref(), router).await,
-            (None, Some(api)) => doctor::api(api.as_ref(), router).await,
+            (None, Some(api)) => doctor::api(&inventory, api.as_ref(), router).await,
             (None, None) => Vec::new(),
         }
     }));

@@ -20,6 +20,9 @@ pub struct Shot {
     pub answer: Result<String, String>,
 }
 
+/// Where the next request goes, as `host:port`; an error is a request that is lost.
+pub type Lead = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
 /// Requests under way until [`Load::stop`].
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -35,6 +38,15 @@ const DEADLINE: Duration = Duration::from_secs(10);
 impl Load {
     /// Begins to send `rate` requests a second in all to `path` through the routers.
     pub fn start(routers: &[String], path: &str, rate: u32) -> Load {
+        Load::begin(routers, None, path, rate)
+    }
+
+    /// Begins to send `rate` requests a second to `path`, each to where `lead` leads it.
+    pub fn led(lead: Lead, path: &str, rate: u32) -> Load {
+        Load::begin(&["nowhere yet".to_owned()], Some(lead), path, rate)
+    }
+
+    fn begin(routers: &[String], lead: Option<Lead>, path: &str, rate: u32) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let shots = Arc::new(Mutex::new(Vec::new()));
         let threads_in_all = THREADS * u32::try_from(routers.len()).unwrap();
@@ -45,6 +57,7 @@ impl Load {
                 let (stop, shots) = (stop.clone(), shots.clone());
                 let client = Client {
                     router: router.clone(),
+                    lead: lead.clone(),
                     path: path.to_owned(),
                     keep: number % 2 == 0,
                     open: None,
@@ -76,6 +89,7 @@ impl Load {
 
 struct Client {
     router: String,
+    lead: Option<Lead>,
     path: String,
     keep: bool,
     open: Option<TcpStream>,
@@ -104,6 +118,13 @@ impl Client {
     }
 
     fn ask(&mut self) -> Result<String, String> {
+        if let Some(lead) = &self.lead {
+            let router = lead()?;
+            if router != self.router {
+                self.open = None;
+                self.router = router;
+            }
+        }
         let reused = self.open.is_some();
         match self.exchange() {
             // A server may close a kept connection between two requests; a client then asks anew.

@@ -254,12 +254,20 @@ impl Api for Name {
         let mut findings = self.zone.doctor().await;
         match self.read().await {
             Ok(seen) => {
+                let live = seen.view.live.live;
+                let all_up = seen.view.up(live) == self.dns.records(live).len();
                 let words = format!(
-                    "{name} leads to {}, TTL {} s",
-                    seen.view.live,
-                    seen.ttl.unwrap_or_default()
+                    "{name} leads to {live}, TTL {} s: {}",
+                    seen.ttl.unwrap_or_default(),
+                    seen.view.servers_in_words(live)
                 );
-                findings.push(Finding::good(name, words));
+                findings.push(if all_up {
+                    Finding::good(name, words)
+                } else {
+                    let hint =
+                        "see that clients can reach these addresses from here, at the port of [switch] url";
+                    Finding::bad(name, words, hint)
+                });
                 if let Some(drift) = seen.view.drift() {
                     findings.push(Finding::bad(
                         name,

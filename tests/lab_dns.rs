@@ -1,0 +1,383 @@
+//! The main job where a name's records are the switch: BIND takes signed updates, a second BIND follows it, and clients ask
+//! an unbound that caches. They resolve by themselves, keep answers for their TTL as honest clients do, and lose nothing.
+
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "figures are part of the test's output"
+)]
+
+#[path = "dns_zones/process.rs"]
+mod process;
+#[path = "dns_zones/server.rs"]
+mod server;
+mod support;
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RData, RecordType};
+use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone as _};
+use process::{Process, free_port, local};
+use server::{Program, Server, WRITER, ZONE, named, secret_of};
+use support::load::{Lead, Load};
+use support::outside::Outside;
+use support::scene::{changed, containers, none_lost, root, until};
+use support::{Pointsman, Running, lab, reset};
+
+/// Requests a second over all clients.
+const RATE: u32 = 150;
+/// Clients, each with a cache of its own.
+const SHOP: &str = "shop.z.example";
+
+/// Seconds for which answers may be kept: 30 in the long run.
+fn ttl() -> u32 {
+    let long = std::env::var("POINTSMAN_LONG").is_ok_and(|long| long == "long");
+    if long { 30 } else { 8 }
+}
+
+/// The addresses of a name by one server, and their TTL: asked by the test itself.
+fn resolve(server: u16, name: &str) -> Result<(Vec<String>, u32), String> {
+    let mut question = Message::query();
+    question.metadata.recursion_desired = true;
+    question.add_query(Query::query(
+        Name::from_ascii(format!("{name}.")).unwrap(),
+        RecordType::A,
+    ));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.connect(local(server)).unwrap();
+    let mut buffer = [0; 4096];
+    for _ in 0..3 {
+        socket
+            .send(&question.to_vec().unwrap())
+            .map_err(|e| e.to_string())?;
+        let Ok(length) = socket.recv(&mut buffer) else {
+            continue;
+        };
+        let answer = Message::from_vec(&buffer[..length]).map_err(|e| e.to_string())?;
+        let mut addresses = Vec::new();
+        let mut ttl = u32::MAX;
+        for record in &answer.answers {
+            if let RData::A(address) = &record.data {
+                addresses.push(address.0.to_string());
+                ttl = ttl.min(record.ttl);
+            }
+        }
+        addresses.sort();
+        if addresses.is_empty() {
+            return Err(format!("{name} has no address: {}", answer.response_code));
+        }
+        return Ok((addresses, ttl));
+    }
+    Err("the resolver does not answer".to_owned())
+}
+
+/// A client that resolves by itself and keeps an answer for its TTL; in turn it goes to each address.
+fn honest(resolver: u16) -> Lead {
+    let cache = Mutex::new((Vec::<String>::new(), Instant::now(), 0_usize));
+    Arc::new(move || {
+        let mut cache = cache.lock().unwrap();
+        if Instant::now() >= cache.1 || cache.0.is_empty() {
+            let (addresses, ttl) = resolve(resolver, SHOP)?;
+            cache.0 = addresses;
+            cache.1 = Instant::now() + Duration::from_secs(ttl.into());
+        }
+        cache.2 += 1;
+        let address = &cache.0[cache.2 % cache.0.len()];
+        Ok(format!("{address}:80"))
+    })
+}
+
+/// A server of its own folder, that answers about the shop.
+async fn started(port: u16, folder: &Path, command: &mut Command) -> Process {
+    let mut process = Process::start(command, &folder.join("log"));
+    process.until(async || resolve(port, SHOP).is_ok()).await;
+    process
+}
+
+/// The lab's load balancers, which are not the switch here, and whose health checks would be clients that still come.
+struct NoRouters;
+
+impl NoRouters {
+    fn stopped() -> NoRouters {
+        for router in ["lb1", "lb2"] {
+            root(router, "sv -w 20 force-stop haproxy || true");
+        }
+        NoRouters
+    }
+}
+
+impl Drop for NoRouters {
+    fn drop(&mut self) {
+        for router in ["lb1", "lb2"] {
+            root(router, "sv -w 20 up haproxy");
+        }
+    }
+}
+
+/// Primary, secondary and resolver, and an environment whose switch they are.
+struct Names {
+    _quiet: NoRouters,
+    primary: Server,
+    secondary: (Process, u16, tempfile::TempDir),
+    resolver: (Process, u16, tempfile::TempDir),
+}
+
+fn addresses(hosts: [&str; 2]) -> Vec<String> {
+    let mut all: Vec<String> = hosts
+        .iter()
+        .map(|host| lab()[&host.to_uppercase()].clone())
+        .collect();
+    all.sort();
+    all
+}
+
+impl Names {
+    async fn start(ttl: u32) -> Names {
+        let quiet = NoRouters::stopped();
+        let primary = Server::start(Program::Bind).await;
+        let shop = RecordSet {
+            name: SHOP.to_owned(),
+            kind: Kind::A,
+            ttl,
+            values: addresses(["web1", "web2"]),
+        };
+        let first = Replace {
+            old: None,
+            new: Some(shop),
+        };
+        primary.zone().replace(&[first]).await.expect("the first records");
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let dir = folder.path().display().to_string();
+        // It looks by itself: the least that BIND takes is a second, its own checks come at random within that.
+        let config = format!(
+            "options {{ directory \"{dir}\"; pid-file \"{dir}/pid\"; session-keyfile \"{dir}/session.key\"; lock-file none;\n\
+             listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; notify no;\n\
+             min-refresh-time 1; max-refresh-time 1; min-retry-time 1; max-retry-time 1; }};\ncontrols {{ }};\n\
+             zone \"{ZONE}\" {{ type secondary; primaries {{ 127.0.0.1 port {}; }}; }};\n",
+            primary.port
+        );
+        std::fs::write(folder.path().join("named.conf"), config).unwrap();
+        let process = started(port, folder.path(), &mut named(&folder.path().join("named.conf"))).await;
+        let secondary = (process, port, folder);
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let dir = folder.path().display().to_string();
+        let config = format!(
+            "server:\n  directory: \"{dir}\"\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"{dir}/pid\"\n  use-syslog: no\n  \
+             do-daemonize: no\n  num-threads: 1\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  module-config: \"iterator\"\n  \
+             do-not-query-localhost: no\n  access-control: 127.0.0.0/8 allow\nremote-control:\n  control-enable: no\n\
+             stub-zone:\n  name: \"{ZONE}\"\n  stub-addr: 127.0.0.1@{}\n  stub-addr: 127.0.0.1@{}\n",
+            primary.port, secondary.1
+        );
+        std::fs::write(folder.path().join("unbound.conf"), config).unwrap();
+        let mut command = Command::new("/usr/sbin/unbound");
+        command
+            .arg("-d")
+            .arg("-c")
+            .arg(folder.path().join("unbound.conf"));
+        let process = started(port, folder.path(), &mut command).await;
+        Names {
+            _quiet: quiet,
+            primary,
+            secondary,
+            resolver: (process, port, folder),
+        }
+    }
+
+    /// The environment `two-pools` with these names as its switch.
+    fn environment(&self, ttl: u32, more: &str) -> Pointsman {
+        let urls: Vec<&str> = lab()["ROUTER_URLS"].split_whitespace().collect();
+        let router = |name: &str, url: &str| {
+            let address = url.trim_start_matches("http://");
+            format!("{{ address = \"{address}\", name = \"{name}\", url = \"{url}\" }}")
+        };
+        let routers = format!(
+            "routers = [{}, {}]",
+            router("lb1", urls[0]),
+            router("lb2", urls[1])
+        );
+        let switch = format!(
+            "{more}\n[switch.dns]\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n\
+             resolvers = [\"127.0.0.1:{}\"]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
+            self.primary.port,
+            self.secondary.1,
+            self.resolver.1,
+            self.primary.port,
+            secret_of(WRITER)
+        );
+        changed(
+            "dns",
+            &[
+                (
+                    "two-pools.toml",
+                    "connector = \"haproxy\"",
+                    "connector = \"rfc2136\"",
+                ),
+                ("two-pools.toml", &routers, &switch),
+            ],
+        )
+    }
+
+    /// What the primary says itself.
+    fn led_to(&self) -> Vec<String> {
+        resolve(self.primary.port, SHOP).expect("the primary answers").0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_does_the_main_job() {
+    let ttl = ttl();
+    reset("two-pools");
+    let names = Names::start(ttl).await;
+    let pointsman = names.environment(ttl, "");
+    let (blue, green) = (addresses(["web1", "web2"]), addresses(["web3", "web4"]));
+    pointsman.expect(&["deploy", "v1"], 0);
+    assert_eq!(names.led_to(), green);
+    pointsman.expect(&["doctor"], 0);
+    pointsman.expect(&["status"], 0).says(&[
+        "green is hot",
+        "compared by the provider",
+        &format!("up to {ttl} s"),
+    ]);
+
+    let load = Load::led(honest(names.resolver.1), "/version", RATE);
+    pointsman.expect(&["deploy", "v2"], 0).says(&["0 lost"]);
+    assert_eq!(names.led_to(), blue);
+    // Back, by records alone; who has an old answer is still served by the pool that was left.
+    let since = Instant::now();
+    pointsman.expect(&["rollback"], 0).says(&["0 lost"]);
+    println!("a rollback took {:?}", since.elapsed());
+    let left = Instant::now();
+    assert_eq!(names.led_to(), green);
+    // The next deploy is to the pool that caches still lead to: its containers live until nobody can come.
+    let before = running("web1");
+    assert!(!before.is_empty());
+    let watch = std::thread::spawn(move || {
+        until("the pool to be replaced", Duration::from_secs(300), || {
+            running("web1") != before
+        });
+        left.elapsed()
+    });
+    let text = pointsman.expect(&["deploy", "v3"], 0).text();
+    let replaced = watch.join().expect("it was replaced in the end");
+    println!("the pool that was left was replaced {replaced:?} after the rollback, TTL {ttl} s");
+    assert!(replaced >= Duration::from_secs(ttl.into()), "{text}");
+    let shots = load.stop();
+    none_lost("a name", &shots);
+    let answers: std::collections::BTreeMap<&str, usize> =
+        shots.iter().fold(Default::default(), |mut all, shot| {
+            *all.entry(shot.answer.as_deref().unwrap_or("lost")).or_default() += 1;
+            all
+        });
+    println!("answers: {answers:?}");
+    assert!(answers.contains_key("v3") && answers.contains_key("v2"));
+    pointsman.expect(&["history"], 0).says(&["v3", "rollback"]);
+}
+
+/// The app's containers on a host, as they are now.
+fn running(host: &str) -> String {
+    let all = containers(host);
+    let mut up: Vec<&str> = all.lines().filter(|line| line.contains(" running ")).collect();
+    up.sort_unstable();
+    up.join("\n")
+}
+
+/// A run that is killed is ended from another machine, by what the note and the hosts keep; one that slept is fenced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_died_or_slept() {
+    reset("two-pools");
+    let names = Names::start(2).await;
+    let pointsman = names.environment(2, "");
+    let (blue, green) = (addresses(["web1", "web2"]), addresses(["web3", "web4"]));
+    pointsman.expect(&["deploy", "v1"], 0);
+    pointsman.expect(&["deploy", "v2"], 0);
+    let load = Load::led(honest(names.resolver.1), "/version", RATE);
+    // Killed before and after the records moved.
+    for (lines, end, hot) in [(4, "resume", &green), (6, "abort", &green), (8, "resume", &blue)] {
+        let command = if names.led_to() == blue {
+            "rollback"
+        } else {
+            "flip"
+        };
+        let before = names.led_to();
+        let running = Running::of(&pointsman, &[command]);
+        let Some(journal) = running.kill_after(lines, Duration::ZERO) else {
+            println!("{command} had ended before line {lines}");
+            continue;
+        };
+        let run = running.run(&journal);
+        let elsewhere = names.environment(2, "");
+        let ran = elsewhere.run(&[end, &run]);
+        println!("{command} killed at line {lines}, {end}: exit {}", ran.code());
+        assert!(matches!(ran.code(), 0 | 50), "{}", ran.text());
+        let led = names.led_to();
+        let wanted = if end == "resume" || ran.code() == 50 {
+            &led != &before
+        } else {
+            led == before
+        };
+        assert!(wanted, "{before:?}, then {led:?} ({hot:?})\n{}", ran.text());
+        if ran.code() == 50 {
+            elsewhere.expect(&["resume", &run], 0);
+        }
+        elsewhere.expect(&["status"], 0).says(&["lock: free"]);
+    }
+    // Overtaken in its sleep.
+    let slept = Running::of(&pointsman, &["deploy", "v3"]);
+    let journal = slept.stop_after_lines(6).expect("it was still at work");
+    let run = slept.run(&journal);
+    pointsman.expect(&["rollback"], 30).says(&[&run]);
+    pointsman.expect(&["deploy", "v1", "--steal", &run], 0);
+    let before = names.led_to();
+    let (code, text) = slept.go_on();
+    assert_eq!(code, 31, "{text}");
+    assert_eq!(names.led_to(), before);
+    none_lost("a name, with runs that die", &load.stop());
+    drop(Outside::new());
+}
+
+/// What makes a deploy by a name stop, with words: a TTL above the inventory's is lowered first; records of somebody else
+/// are shown and left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ttls_and_strangers() {
+    reset("two-pools");
+    let names = Names::start(6).await;
+    let pointsman = names.environment(2, "");
+    pointsman.expect(&["deploy", "v1", "--no-flip"], 0);
+    let since = Instant::now();
+    pointsman
+        .expect(&["plan", "v1"], 0)
+        .says(&["lower the TTL from 6 s to 2 s"]);
+    pointsman.expect(&["deploy", "v1"], 0).says(&["lower-ttl"]);
+    assert!(
+        since.elapsed() > Duration::from_secs(6),
+        "the old TTL was not waited out"
+    );
+    assert_eq!(resolve(names.primary.port, SHOP).unwrap().1, 2);
+    let zone = names.primary.zone();
+    let old = zone.read(&[SHOP]).await.unwrap().remove(0);
+    let stranger = RecordSet {
+        values: vec!["192.0.2.99".to_owned()],
+        ..old.clone()
+    };
+    let by_hand = |old: &RecordSet, new: &RecordSet| {
+        vec![Replace {
+            old: Some(old.clone()),
+            new: Some(new.clone()),
+        }]
+    };
+    zone.replace(&by_hand(&old, &stranger)).await.unwrap();
+    pointsman
+        .expect(&["deploy", "v2"], 20)
+        .says(&["192.0.2.99", "pointsman did not write these"]);
+    assert_eq!(names.led_to(), ["192.0.2.99"]);
+    zone.replace(&by_hand(&stranger, &old)).await.unwrap();
+    pointsman.expect(&["status"], 0).says(&["lock: free"]);
+}
