@@ -46,6 +46,11 @@ impl Project {
         format!("{}/{}/releases/{release}", self.state, self.pool)
     }
 
+    /// The folder on the host in which a file says whether the pool hands requests on (`[switch.dns] tail_forward`).
+    pub fn forward_dir(&self) -> String {
+        format!("{}/{}/forward", self.state, self.pool)
+    }
+
     /// A script that knows the project: `$APP`, `$ENV`, `$POOL`, `$STATE`, `$PROJECT`.
     pub(super) fn script(&self, body: &'static str) -> Script {
         Script::new(body)
@@ -90,6 +95,7 @@ impl OnHost<'_> {
             .export("DEPLOY_TAG", tag)
             .export("POINTSMAN_POOL", self.project.pool.as_str())
             .export("POINTSMAN_RELEASE", release)
+            .export("POINTSMAN_FORWARD", self.project.forward_dir())
             .var("RELEASE", release)
             .command("compose", self.compose.argv(&self.project.name()))
     }

@@ -5,23 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ssh::SshFleet;
 use super::{Armed, Did, Fleet, Job, Records, StepError};
 use crate::compose::traffic::Traffic;
 use crate::health::direct;
+use crate::inventory::dns::Dns;
 use crate::inventory::switch::Connector;
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, RouterState};
 use crate::plan::{Intent, Step};
-use crate::remote::Fence;
-use crate::report::{Kind, StepOutcome};
+use crate::remote::{Claim, Fence, Guarded, Script};
+use crate::report::{Kind, Sink, StepOutcome};
 use crate::state::note::Note;
 use crate::state::noted::Noted;
 use crate::state::{Done, Right, Store, StoreError, Take};
 use crate::switch::api::Seen;
+use crate::switch::dns::forward::{self, Stand};
 use crate::switch::{Caches, Route, RouterView};
 
 /// Pause between two looks at the switch: an API is asked no more often.
@@ -240,11 +243,23 @@ impl Fleet for ApiFleet {
                 .await
                 .map_err(refused)?;
         }
+        let tail = Tail::of(&self.hosts, job);
+        if let Some(tail) = &tail {
+            // Who is about to be led to must answer itself.
+            let problems = tail.stand(to, Stand::Off).await;
+            if !problems.is_empty() {
+                return Err(StepError::failed(format!(
+                    "{to} must not hand its requests on, and cannot be told so:\n{}",
+                    problems.join("\n")
+                )));
+            }
+        }
         Ok(Box::new(Ready {
             hosts: self.hosts.clone(),
             noted: self.noted.clone(),
             right,
             to,
+            tail,
         }))
     }
 
@@ -345,6 +360,11 @@ impl Fleet for ApiFleet {
     }
 
     async fn start(&self, job: &Job, step: &Step, host: &Host) -> Did {
+        if let Some(tail) = Tail::of(&self.hosts, job) {
+            tail.on_host(host, job.to(), Stand::Ready)
+                .await
+                .map_err(StepError::failed)?;
+        }
         self.hosts.start(job, step, host).await
     }
 
@@ -433,6 +453,7 @@ struct Ready {
     noted: Noted,
     right: Right,
     to: Pool,
+    tail: Option<Tail>,
 }
 
 #[async_trait]
@@ -461,13 +482,96 @@ impl Armed for Ready {
             hosts: self.hosts,
             noted: self.noted,
         };
+        // Who still has an old answer meets the new release all the same.
+        let handed_on = async {
+            if let Some(tail) = &self.tail {
+                tail.left(to.other()).await;
+            }
+        };
         // Every authoritative server gives out the new records before anything is called done.
-        fleet
-            .until(fleet.settle(), |view| view.is_all(to), |_| {})
-            .await
-            .map_err(|error| StepError {
-                in_doubt: true,
-                ..error
-            })
+        let settled = fleet.until(fleet.settle(), |view| view.is_all(to), |_| {});
+        let (settled, ()) = futures::future::join(settled, handed_on).await;
+        settled.map_err(|error| StepError {
+            in_doubt: true,
+            ..error
+        })
     }
 }
+
+/// The hosts' part in a flip: the pool that is left hands requests on to the other one.
+struct Tail {
+    hosts: Arc<SshFleet>,
+    dns: Dns,
+    fence: Fence,
+    owner: String,
+    sink: Sink,
+}
+
+impl Tail {
+    /// Where the inventory wants it.
+    fn of(hosts: &Arc<SshFleet>, job: &Job) -> Option<Tail> {
+        match &hosts.inventory.switch.connector {
+            Connector::Dns(dns, _) if dns.tail_forward => Some(Tail {
+                hosts: hosts.clone(),
+                dns: dns.clone(),
+                fence: job.fence.clone(),
+                owner: job.owner.clone(),
+                sink: job.sink.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// One host of a pool, fenced first: a late word of an older run must not turn a pool that serves away.
+    async fn on_host(&self, host: &Host, pool: Pool, stand: Stand) -> Result<(), String> {
+        let session = self.hosts.sessions.session(&host.server());
+        let claim = Claim {
+            owner: self.owner.clone(),
+            ..Claim::default()
+        };
+        let (fence, name) = (&self.fence, format!("forward-{pool}"));
+        let fenced = session
+            .fence(
+                &Guarded::new(fence, &format!("{name}-fence")),
+                &claim,
+                &Script::new(":"),
+                HAND_ON,
+            )
+            .await;
+        fenced.map_err(|error| error.to_string())?;
+        let script = forward::script(&self.hosts.inventory, &self.dns, pool, stand);
+        let output = session
+            .mutate(&Guarded::new(fence, &name), &script, HAND_ON)
+            .await;
+        let output = output.map_err(|error| error.to_string())?;
+        if output.ok() {
+            Ok(())
+        } else {
+            Err(format!("{}: {}", host.name, output.complaint()))
+        }
+    }
+
+    /// All hosts of a pool; what could not be done.
+    async fn stand(&self, pool: Pool, stand: Stand) -> Vec<String> {
+        let hosts = self.hosts.inventory.hosts(pool);
+        let all = join_all(hosts.iter().map(|host| self.on_host(host, pool, stand))).await;
+        all.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// The pool that the name has left. A dead host there has nobody to hand on, and holds nobody up.
+    async fn left(&self, pool: Pool) {
+        let problems = match tokio::time::timeout(HAND_ON, self.stand(pool, Stand::On)).await {
+            Ok(problems) => problems,
+            Err(_) => vec![format!("not done within {HAND_ON:?}")],
+        };
+        if !problems.is_empty() {
+            self.sink.warn(format!(
+                "{pool} does not hand on the requests that caches still lead to it: {}",
+                problems.join("; ")
+            ));
+        }
+    }
+}
+
+/// Longest that a host may take to look at one file.
+const HAND_ON: Duration = Duration::from_secs(5);

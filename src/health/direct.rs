@@ -12,6 +12,8 @@ use crate::inventory::{Inventory, Router};
 
 /// Longest that one answer may take: a client would not wait longer for a page.
 const ANSWER: Duration = Duration::from_secs(2);
+/// Header of a request that is not to be handed on to another pool: it was already, or is asked of this very one.
+pub const STAYS: &str = "X-Pointsman-Forwarded";
 /// Answers in a row that show that an address serves one release.
 const IN_A_ROW: u32 = 3;
 /// Pause before an address that gave another answer is asked again.
@@ -43,7 +45,8 @@ pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, Stri
         .build();
     let client = client.map_err(|error| web::deepest(&error))?;
     let answer = async {
-        let response = client.get(url).send().await?;
+        // Wherever requests are handed on, this one is answered where it was sent.
+        let response = client.get(url).header(STAYS, "1").send().await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     };

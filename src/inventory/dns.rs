@@ -49,6 +49,9 @@ pub struct Dns {
     /// What a deploy does when clients still come to the pool that it is to replace, though every honest cache has moved and `switch.drain` has passed.
     #[schemars(extend("default" = "refuse"))]
     pub stragglers: Stragglers,
+    /// Whether the pool that the name has left hands the requests that caches still lead to it on to the other one, so that a flip takes effect at once. Its nginx includes `/etc/nginx/pointsman/*.conf` in its `server`, and the Compose file mounts `${POINTSMAN_FORWARD}` there.
+    #[schemars(extend("default" = false))]
+    pub tail_forward: bool,
     /// Addresses of the target pool that must answer from here before a flip. All of them unless given.
     #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
@@ -131,6 +134,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         values.sort_unstable();
         values
     };
+    mounts(checker, dns);
     let (blue, green) = (values(Pool::Blue), values(Pool::Green));
     if let Some(node) = dns.get(&["green"])
         && !blue.is_empty()
@@ -146,6 +150,33 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             .found(green.join(", ")),
         );
     }
+}
+
+/// What hands requests on must reach nginx.
+fn mounts(checker: &mut Checker<'_>, dns: &Node) {
+    let Some(node) = dns
+        .get(&["tail_forward"])
+        .filter(|node| matches!(node.value, Value::Boolean(true)))
+    else {
+        return;
+    };
+    let Some(compose) = checker.root.text(&["app", "compose"]) else {
+        return;
+    };
+    // One that cannot be read was told already.
+    if std::fs::read_to_string(compose).map_or(true, |text| text.contains("POINTSMAN_FORWARD")) {
+        return;
+    }
+    checker.mistakes.add(
+        Mistake::at(
+            &node.place,
+            "switch.dns.tail_forward",
+            "`switch.dns.tail_forward` needs a mount in the Compose file",
+        )
+        .expected("`${POINTSMAN_FORWARD}` mounted for the service that is nginx")
+        .found("no such mount")
+        .help("add `- ${POINTSMAN_FORWARD}:/etc/nginx/pointsman:ro` to its `volumes`, and `include /etc/nginx/pointsman/*.conf;` to its `server`"),
+    );
 }
 
 /// A name must be in the zone.

@@ -99,6 +99,7 @@ nameservers = ["ns1.example.com"]
 resolvers = ["192.0.2.53"]
 settle = "1m"
 stragglers = "end"
+tail_forward = false
 min_up = 1
 [switch.rfc2136]
 server = "ns1.example.com:53"

@@ -31,11 +31,16 @@ pub(super) fn targets(inventory: &Inventory) -> Vec<Target> {
 impl Target {
     /// `address:port`; IPv6 addresses stand in brackets before a port.
     pub(super) fn endpoint(&self) -> String {
-        if self.address.contains(':') {
-            format!("[{}]:{}", self.address, self.port)
-        } else {
-            format!("{}:{}", self.address, self.port)
-        }
+        endpoint(&self.address, self.port)
+    }
+}
+
+/// `address:port`.
+pub(super) fn endpoint(address: &str, port: u16) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
     }
 }
 

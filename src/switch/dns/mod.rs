@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod cloudflare;
 pub mod digitalocean;
+pub mod forward;
 pub mod lookup;
 pub mod name;
 mod note;

@@ -156,6 +156,7 @@ mod tests {
             resolvers: Vec::new(),
             settle: Duration::from_secs(60),
             stragglers: crate::inventory::dns::Stragglers::Refuse,
+            tail_forward: false,
             min_up: None,
         }
     }
