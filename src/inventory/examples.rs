@@ -7,7 +7,7 @@ use super::{Inventory, Pool};
 
 fn example(name: &str) -> Inventory {
     let path = Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/inventory")).join(name);
-    let loaded = Inventory::load(&path, &|name| name.starts_with("DOCKER_").then(|| "x".to_owned()));
+    let loaded = Inventory::load(&path, &|name| (name.starts_with("DOCKER_") || name == "TSIG_SECRET").then(|| "eA==".to_owned()));
     loaded.unwrap_or_else(|errors| panic!("{}", errors.render(false)))
 }
 
@@ -48,6 +48,16 @@ fn staging() {
     );
     assert_eq!(inventory.ssh.jump.as_deref(), Some("jump@bastion.example.com"));
     assert_eq!(inventory.ssh.user.as_deref(), Some("deploy"), "tables merge");
+}
+
+#[test]
+fn dns() {
+    let inventory = example("dns.toml");
+    let Connector::Dns(dns, _) = &inventory.switch.connector else {
+        panic!("{:?}", inventory.switch);
+    };
+    assert_eq!(dns.records(Pool::Green), ["192.0.2.3", "192.0.2.4"]);
+    assert_eq!(inventory.switch.routers[0].url, "http://shop.example.com");
 }
 
 #[test]
