@@ -36,6 +36,10 @@ pub enum Connector {
     Nginx(Flag),
     /// `connector = "caddy"` with `[switch.caddy]`.
     Caddy(Flag),
+    /// `connector = "envoy"` with `[switch.envoy]`.
+    Envoy(Envoy),
+    /// `connector = "kamal-proxy"` with `[switch.kamal_proxy]`.
+    KamalProxy(KamalProxy),
     /// `connector = "exec"` with `[switch.exec]`.
     Exec(Exec),
 }
@@ -46,6 +50,9 @@ impl Connector {
         match self {
             Connector::Haproxy(settings) => settings.min_up,
             Connector::Nginx(settings) | Connector::Caddy(settings) => settings.min_up,
+            Connector::Envoy(settings) => settings.min_up,
+            // It moves to a pool only where it finds every server of it healthy.
+            Connector::KamalProxy(_) => None,
             Connector::Exec(settings) => settings.min_up,
         }
     }
@@ -80,6 +87,12 @@ pub(super) struct SwitchTable {
     /// Settings for `connector = "caddy"`.
     #[schemars(extend("default" = {}))]
     caddy: Flag,
+    /// Settings for `connector = "envoy"`.
+    #[schemars(extend("default" = {}))]
+    envoy: Envoy,
+    /// Settings for `connector = "kamal-proxy"`.
+    #[schemars(extend("default" = {}))]
+    kamal_proxy: KamalProxy,
     /// Settings for `connector = "exec"`.
     #[schemars(extend("default" = {}))]
     exec: Exec,
@@ -92,6 +105,9 @@ enum ConnectorName {
     Haproxy,
     Nginx,
     Caddy,
+    Envoy,
+    #[serde(rename = "kamal-proxy")]
+    KamalProxy,
     Exec,
 }
 
@@ -104,6 +120,8 @@ impl SwitchTable {
             ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
             ConnectorName::Nginx => Connector::Nginx(self.nginx),
             ConnectorName::Caddy => Connector::Caddy(self.caddy),
+            ConnectorName::Envoy => Connector::Envoy(self.envoy),
+            ConnectorName::KamalProxy => Connector::KamalProxy(self.kamal_proxy),
             ConnectorName::Exec => Connector::Exec(self.exec),
         };
         Switch {
@@ -153,6 +171,39 @@ pub struct Flag {
     /// Servers of the target pool that must answer each router before a flip. All of them unless given.
     #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
+}
+
+/// How pointsman flips Envoy: by a file of runtime values that it watches, one of which is the share of green.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Envoy {
+    /// Folder on the router for the runtime file, which is called after the app. pointsman replaces the file, so the folder must be writable for the SSH user.
+    #[schemars(extend("grammar" = Grammar::RemotePath, "default" = "/etc/envoy/pointsman"))]
+    pub folder: String,
+    /// Port on the router's loopback address where Envoy says what it does.
+    #[schemars(range(min = 1), extend("default" = 9180))]
+    pub status_port: u16,
+    /// Servers of the target pool that Envoy must find healthy on each router before a flip. All of them unless given.
+    #[schemars(range(min = 1, max = 10_000), example = 1)]
+    pub min_up: Option<usize>,
+}
+
+/// How pointsman flips kamal-proxy: by its own `deploy`, which moves a service to all servers of a pool at once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KamalProxy {
+    /// The service's name in kamal-proxy.
+    #[schemars(extend("grammar" = Grammar::MapKey, "derived" = "`app.name`"), example = &"shop")]
+    pub service: String,
+    /// Its command line on the router; no shell takes it apart. The SSH user must be able to run it.
+    #[schemars(length(min = 1), extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = ["docker", "exec", "kamal-proxy", "kamal-proxy"]))]
+    pub command: Vec<String>,
+    /// What prints its state file on the router: what it does after a restart.
+    #[schemars(length(min = 1), extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = ["docker", "exec", "kamal-proxy", "cat", "/home/kamal-proxy/.config/kamal-proxy/kamal-proxy.state"]))]
+    pub state: Vec<String>,
+    /// Options of `kamal-proxy deploy` for this service, as `--host=` and `--tls`. Each flip sets all of them, so what is missing here is taken away.
+    #[schemars(extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = []), example = ["--host=shop.example.com"])]
+    pub options: Vec<String>,
 }
 
 /// A program of your own on each router that says what the router does, and moves it. docs/reference/exec.md says what it reads and prints.
@@ -219,6 +270,9 @@ pub(super) fn complete(root: &mut Node) {
         haproxy.complete("backend", Value::String(format!("{app}_{{pool}}")));
         haproxy.complete("key", Value::String(app.clone()));
     }
+    if let Some(proxy) = root.get_mut(&["switch", "kamal_proxy"]) {
+        proxy.complete("service", Value::String(app.clone()));
+    }
     for connector in ["nginx", "caddy"] {
         if let Some(flag) = root.get_mut(&["switch", connector]) {
             flag.complete(
@@ -278,7 +332,7 @@ mod tests {
           --> production.toml:17:13
            |
         17 | connector = "haproxi"
-           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `exec`, found "haproxi"
+           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `envoy`, `kamal-proxy`, `exec`, found "haproxi"
            |
            = help: did you mean `haproxy`?
 

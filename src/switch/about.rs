@@ -30,6 +30,8 @@ pub enum DrainCount {
     Requests,
     /// The router's connections to the pool's servers are counted.
     Connections,
+    /// The program drains by itself, and does not tell how far it is.
+    Unseen,
     /// What the user's program says.
     Own,
 }
@@ -40,6 +42,7 @@ impl DrainCount {
         match self {
             DrainCount::Requests => "requests",
             DrainCount::Connections => "connections",
+            DrainCount::Unseen => "not seen",
             DrainCount::Own => "the program's",
         }
     }
@@ -86,6 +89,18 @@ const CADDY: About = About {
     proven: "Caddy 2.6",
     ..NGINX
 };
+const ENVOY: About = About {
+    connector: "envoy",
+    leaves_out: false,
+    proven: "Envoy 1.40",
+    ..HAPROXY
+};
+const KAMAL_PROXY: About = About {
+    connector: "kamal-proxy",
+    drain: DrainCount::Unseen,
+    proven: "kamal-proxy 0.9 by hand: no package has it",
+    ..NGINX
+};
 
 const EXEC: About = About {
     connector: "exec",
@@ -96,7 +111,7 @@ const EXEC: About = About {
 };
 
 /// All connectors.
-pub const CONNECTORS: [&About; 4] = [&HAPROXY, &NGINX, &CADDY, &EXEC];
+pub const CONNECTORS: [&About; 6] = [&HAPROXY, &NGINX, &CADDY, &ENVOY, &KAMAL_PROXY, &EXEC];
 
 /// Of the one that the inventory names.
 pub fn about(switch: &Switch) -> &'static About {
@@ -104,6 +119,8 @@ pub fn about(switch: &Switch) -> &'static About {
         Connector::Haproxy(_) => &HAPROXY,
         Connector::Nginx(_) => &NGINX,
         Connector::Caddy(_) => &CADDY,
+        Connector::Envoy(_) => &ENVOY,
+        Connector::KamalProxy(_) => &KAMAL_PROXY,
         Connector::Exec(_) => &EXEC,
     }
 }

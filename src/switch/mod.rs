@@ -3,9 +3,11 @@
 mod about;
 pub mod api;
 pub mod dns;
+pub mod envoy;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;
+pub mod kamal_proxy;
 mod scripted;
 mod servers;
 mod view;
@@ -169,6 +171,12 @@ pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
         inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
         inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
+        inventory::switch::Connector::Envoy(settings) => {
+            Box::new(envoy::Envoy::new(settings.clone(), inventory))
+        }
+        inventory::switch::Connector::KamalProxy(settings) => {
+            Box::new(kamal_proxy::KamalProxy::new(settings.clone(), inventory))
+        }
         inventory::switch::Connector::Exec(settings) => {
             Box::new(exec::Exec::new(settings.clone(), inventory))
         }
