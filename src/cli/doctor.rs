@@ -9,18 +9,18 @@ use super::outcome::Outcome;
 use crate::inventory::Inventory;
 use crate::observe::doctor;
 use crate::state;
-use crate::switch::{Finding, connector_for};
+use crate::switch::{Finding, api_for, connector_for};
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory);
-    let routers = join_all(
-        inventory
-            .switch
-            .routers
-            .iter()
-            .map(|router| doctor::router(&sessions, connector.as_ref(), router)),
-    );
+    let (connector, api) = (connector_for(&inventory), api_for(&inventory)?);
+    let routers = join_all(inventory.switch.routers.iter().map(|router| async {
+        match (&connector, &api) {
+            (Some(connector), _) => doctor::router(&sessions, connector.as_ref(), router).await,
+            (None, Some(api)) => doctor::api(api.as_ref(), router).await,
+            (None, None) => Vec::new(),
+        }
+    }));
     let hosts = doctor::hosts(&inventory, &sessions);
     let registry = doctor::registry(&inventory);
     let store = store(&inventory);

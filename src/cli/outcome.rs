@@ -5,6 +5,7 @@ use crate::plan::Refusal;
 use crate::remote::RemoteError;
 use crate::run::Finished;
 use crate::state::StoreError;
+use crate::switch::api::ApiError;
 
 /// How a command ends.
 #[derive(Debug)]
@@ -82,6 +83,16 @@ impl From<StepError> for Outcome {
 impl From<RemoteError> for Outcome {
     fn from(error: RemoteError) -> Outcome {
         before_any_step(StepError::from(error))
+    }
+}
+
+impl From<ApiError> for Outcome {
+    fn from(error: ApiError) -> Outcome {
+        let outcome = Outcome::refused(error.to_string());
+        match error.hint() {
+            Some(hint) => outcome.hint(hint),
+            None => outcome,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Which hosts `logs` and `exec` act on: the hot pool's, unless told otherwise.
 
+use std::sync::Arc;
+
 use super::context::App;
 use super::outcome::Outcome;
 use crate::compose::Project;
 use crate::fleet::End;
 use crate::inventory::{Host, Pool};
-use crate::observe::{self, Hot};
+use crate::observe::Hot;
 use crate::remote::Sessions;
-use crate::switch::connector_for;
 
 /// The hosts of one pool, with their project.
 pub(super) struct Picked {
@@ -23,9 +24,8 @@ pub(super) async fn pick(app: &App, pool: Option<Pool>, host: Option<&str>) -> R
     let pool = match pool {
         Some(pool) => pool,
         None => {
-            let connector = connector_for(&inventory);
-            let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
-            match seen.hot() {
+            let fleet = app.fleet(&Arc::new(inventory.clone()), sessions.clone(), None)?;
+            match fleet.routers().await.hot() {
                 Hot::Pool(pool) => pool,
                 Hot::Split(words) => {
                     return Err(name_it(End::Split, &format!("the routers are split: {words}")));

@@ -1,6 +1,7 @@
 //! `pointsman releases`: what could be rolled back to.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -9,16 +10,14 @@ use super::context::App;
 use super::outcome::Outcome;
 use crate::compose::{Release, releases};
 use crate::inventory::Pool;
-use crate::observe;
-use crate::switch::connector_for;
 
 /// Longest that reading one host's releases may take.
 const READ: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory);
-    let seen = observe::routers::observe(&inventory, &sessions, connector.as_ref()).await;
+    let inventory = Arc::new(inventory);
+    let seen = app.fleet(&inventory, sessions.clone(), None)?.routers().await;
     let mut text = String::new();
     let mut rows = Vec::new();
     for pool in Pool::ALL {

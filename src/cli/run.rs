@@ -9,13 +9,15 @@ use jiff::Timestamp;
 use super::context::App;
 use super::outcome::Outcome;
 use crate::fleet::{End, Fleet};
-use crate::inventory::Inventory;
+use crate::inventory::switch::Connector;
+use crate::inventory::{Inventory, Router};
 use crate::journal::{FileLog, local_folder};
 use crate::observe::{Holder, Hot, Observation, SILENT};
 use crate::plan::{self, Intent, Plan, Refusal, Stored, Wish};
 use crate::remote::Sessions;
-use crate::report::{Awaited, Kind, ProbeTarget, Prober};
+use crate::report::{Awaited, Kind, Lookup, ProbeTarget, Prober};
 use crate::run::{self, Request};
+use crate::switch::dns::ByResolver;
 
 /// Pause between two looks at a lock that somebody else holds.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -318,11 +320,7 @@ fn prober(inventory: &Inventory) -> Prober {
         .switch
         .routers
         .iter()
-        .map(|router| ProbeTarget {
-            router: router.name.clone(),
-            url: router.url.clone(),
-            host_header: router.host_header.clone(),
-        })
+        .flat_map(|router| targets(inventory, router))
         .collect();
     let identity = &inventory.app.identity;
     Prober::start(
@@ -331,4 +329,26 @@ fn prober(inventory: &Inventory) -> Prober {
         identity.json.clone(),
         inventory.switch.probe_rate,
     )
+}
+
+/// How a router is asked: by its URL; where a name's records are the switch, as each resolver leads there.
+fn targets(inventory: &Inventory, router: &Router) -> Vec<ProbeTarget> {
+    let target = |name: String, lookup: Option<Arc<dyn Lookup>>| ProbeTarget {
+        router: name,
+        url: router.url.clone(),
+        host_header: router.host_header.clone(),
+        lookup,
+    };
+    let Connector::Dns(dns, _) = &inventory.switch.connector else {
+        return vec![target(router.name.clone(), None)];
+    };
+    if dns.resolvers.is_empty() {
+        let own = ByResolver::new(&dns.name, None);
+        return vec![target(router.name.clone(), Some(Arc::new(own)))];
+    }
+    let by = |resolver: &String| {
+        let lookup = ByResolver::new(&dns.name, Some(resolver));
+        target(format!("{} by {resolver}", router.name), Some(Arc::new(lookup)))
+    };
+    dns.resolvers.iter().map(by).collect()
 }

@@ -1,31 +1,23 @@
 //! `pointsman status`: what is hot as read from each router, and how every host is.
 
 use std::fmt::Write as _;
-
-use futures::future::OptionFuture;
+use std::sync::Arc;
 
 use super::context::App;
 use super::outcome::Outcome;
 use crate::fleet::End;
-use crate::fleet::stored::look;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{self, Hot, Observation};
 use crate::plan::{self, Intent};
-use crate::state;
-use crate::switch::{about, connector_for};
+use crate::switch::{RouterView, about};
 
 pub(super) async fn run(app: &App) -> Result<Outcome, Outcome> {
     let (inventory, sessions) = app.open()?;
-    let connector = connector_for(&inventory);
-    let store = state::team(&inventory)?;
-    let (mut seen, hosts, store) = futures::future::join3(
-        observe::routers::observe(&inventory, &sessions, connector.as_ref()),
-        observe::hosts::observe(&inventory, &sessions),
-        OptionFuture::from(store.as_deref().map(look)),
-    )
-    .await;
+    let inventory = Arc::new(inventory);
+    let fleet = app.fleet(&inventory, sessions.clone(), None)?;
+    let (mut seen, hosts) =
+        futures::future::join(fleet.routers(), observe::hosts::observe(&inventory, &sessions)).await;
     seen.hosts = hosts;
-    seen.store = store;
     let text = describe(&inventory, &seen);
     let hot = match seen.hot() {
         Hot::Pool(pool) => serde_json::json!(pool),
@@ -81,6 +73,9 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
         if let Some(drift) = router.as_ref().ok().and_then(|router| router.view.drift()) {
             let _ = writeln!(out, "    {drift}");
         }
+        for line in router.iter().flat_map(|router| caches(&router.view)) {
+            let _ = writeln!(out, "    {line}");
+        }
     }
     for pool in Pool::ALL {
         let release = match (seen.proven(pool), seen.claimed(pool)) {
@@ -125,13 +120,44 @@ fn describe(inventory: &Inventory, seen: &Observation) -> String {
     out
 }
 
+/// What caches may still hold of a name's records.
+fn caches(view: &RouterView) -> Vec<String> {
+    let Some(caches) = &view.caches else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!(
+        "answers are kept for up to {} s: after a flip every honest cache has moved within that",
+        caches.ttl_s
+    )];
+    if let Some(long) = caches.long_until {
+        lines.push(format!(
+            "answers of a higher TTL, since lowered, may be kept until {long}"
+        ));
+    }
+    for (pool, until) in &caches.until {
+        lines.push(format!("caches may lead clients to {pool} until {until}"));
+    }
+    lines
+}
+
 /// How `rollback` would go now, by the planner's own word.
 fn rollback(inventory: &Inventory, seen: &Observation) -> String {
     match plan::plan(&Intent::Rollback { tag: None }.into(), inventory, seen) {
-        Ok(plan) => format!(
-            "{}; takes about as long as connecting to the routers",
-            plan.how.unwrap_or_default()
-        ),
+        Ok(plan) => format!("{}; {}", plan.how.unwrap_or_default(), moves(seen)),
         Err(refusal) => format!("not at once: {refusal}"),
+    }
+}
+
+/// When clients meet the other pool.
+fn moves(seen: &Observation) -> String {
+    let ttl = seen
+        .readable()
+        .filter_map(|(_, router)| Some(router.view.caches.as_ref()?.ttl_s))
+        .max();
+    match ttl {
+        Some(ttl) => {
+            format!("one update of the records, then up to {ttl} s until every honest cache has moved")
+        }
+        None => "takes about as long as connecting to the routers".to_owned(),
     }
 }

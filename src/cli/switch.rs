@@ -3,13 +3,17 @@
 use super::args::{Switch, SwitchCommand};
 use super::context::App;
 use super::outcome::Outcome;
-use crate::switch::{CONNECTORS, connector_for};
+use crate::switch::{CONNECTORS, api_for, connector_for};
 
 pub(super) fn run(app: &App, args: &Switch) -> Result<Outcome, Outcome> {
     match args.command {
         SwitchCommand::Config => {
             let inventory = app.inventory()?;
-            let config = connector_for(&inventory).config(&inventory);
+            let config = match (connector_for(&inventory), api_for(&inventory)?) {
+                (Some(connector), _) => connector.config(&inventory),
+                (None, Some(api)) => api.config(&inventory),
+                (None, None) => String::new(),
+            };
             app.data("switch_config", &config, &config);
             Ok(Outcome::done())
         }

@@ -26,6 +26,7 @@ pub mod start;
 pub mod stop;
 #[cfg(test)]
 mod testing;
+pub mod traffic;
 pub mod variant;
 
 pub use containers::Container;

@@ -1,6 +1,7 @@
 //! What steps ask of servers, routers and the outside view, as one contract: carried out over SSH
 //! ([`ssh::SshFleet`]), or by a simulated fleet that breaks in every way (`simulate`).
 
+pub mod api;
 mod error;
 mod job;
 mod records;
@@ -15,6 +16,7 @@ pub use error::{End, StepError};
 pub use job::{Job, Stop};
 pub use records::Records;
 
+use crate::compose::traffic::Traffic;
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation};
@@ -77,6 +79,20 @@ pub trait Fleet: Send + Sync {
 
     /// Waits until a router sees at least `need` servers of a pool up.
     async fn wait_up(&self, job: &Job, step: &Step, router: &Router, pool: Pool, need: usize) -> Did;
+
+    /// Lowers how long answers of a switch are cached to what the inventory wants; nothing where none are.
+    async fn lower_ttl(&self, _job: &Job, _step: &Step, _router: &Router) -> Did {
+        Ok((StepOutcome::AlreadyDone, None))
+    }
+
+    /// What reaches the plan's pool on a host, by its own counts, for switches that do not count what is in progress;
+    /// `None` where they do.
+    ///
+    /// # Errors
+    /// In words, when it cannot be counted.
+    async fn traffic(&self, _job: &Job, _host: &Host) -> Result<Option<Traffic>, String> {
+        Ok(None)
+    }
 
     /// Says on every router that the run is alive, and in which phase. Never waits for a lock.
     async fn heartbeat(&self, fence: &Fence, phase: &str);

@@ -19,6 +19,12 @@ pub struct Records {
 }
 
 impl Records {
+    /// Whether nothing is asked for: only the journal's lines are sent.
+    pub fn is_empty(&self) -> bool {
+        let pools = [self.claim, self.unclaim, self.unproven];
+        pools.iter().all(Option::is_none) && self.proven.is_none() && !self.unlock
+    }
+
     /// The script, to be run under the guard.
     pub fn script(&self, fence: &Fence) -> Script {
         let name = |pool: Option<Pool>| pool.map_or("", Pool::as_str);

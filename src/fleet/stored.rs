@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Armed, Did, End, Fleet, Job, Records, StepError};
+use crate::compose::traffic::Traffic;
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, Read, ServerState};
@@ -318,6 +319,15 @@ impl Fleet for StoredFleet {
 
     async fn wait_up(&self, job: &Job, step: &Step, router: &Router, pool: Pool, need: usize) -> Did {
         self.inner.wait_up(job, step, router, pool, need).await
+    }
+
+    async fn lower_ttl(&self, job: &Job, step: &Step, router: &Router) -> Did {
+        self.deliver(job).await?;
+        self.inner.lower_ttl(job, step, router).await
+    }
+
+    async fn traffic(&self, job: &Job, host: &Host) -> Result<Option<Traffic>, String> {
+        self.inner.traffic(job, host).await
     }
 
     async fn heartbeat(&self, fence: &Fence, phase: &str) {

@@ -10,6 +10,7 @@ mod board;
 mod check;
 mod crash;
 pub mod diagnosis;
+pub mod direct;
 mod fault;
 mod history;
 mod http;

@@ -92,7 +92,7 @@ fn shared() -> Result<&'static Client, reqwest::Error> {
     Ok(CLIENT.get_or_init(|| client))
 }
 
-fn builder() -> ClientBuilder {
+pub(super) fn builder() -> ClientBuilder {
     // Refused when another part of the program has chosen one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -105,7 +105,7 @@ fn builder() -> ClientBuilder {
 }
 
 /// The innermost cause: "Connection refused" rather than "error sending request".
-fn deepest(error: &reqwest::Error) -> String {
+pub(super) fn deepest(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut text = error.to_string();
     while let Some(inner) = cause {

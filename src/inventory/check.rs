@@ -6,7 +6,7 @@ use super::compose_services;
 use super::diagnostic::{Mistake, Mistakes, shown};
 use super::node::Node;
 use super::suggest::{one_of, with_nearest};
-use super::{app, checks, migrate, registry, servers, ssh, state};
+use super::{app, checks, migrate, registry, servers, ssh, state, switch};
 
 /// What the checks look at. What the walk found mistaken is not there, so that nothing is said twice.
 pub(super) struct Checker<'a> {
@@ -34,6 +34,7 @@ pub(super) fn check(root: &Node, mistakes: &mut Mistakes) {
     checks::check(&mut checker);
     migrate::check(&mut checker);
     state::check(&mut checker);
+    switch::check(&mut checker);
 }
 
 impl<'a> Checker<'a> {

@@ -24,6 +24,8 @@ pub(super) enum Grammar {
     Label,
     /// Host name, IP address or alias of `~/.ssh/config`.
     Address,
+    /// Name in the DNS; a label may begin with `_`.
+    DnsName,
     /// An address with user and port, as a host or router may be given in one string.
     Server,
     /// The same for ProxyJump, which takes IPv6 addresses only in brackets.
@@ -78,6 +80,11 @@ macro_rules! host {
         r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*"
     };
 }
+macro_rules! dns_label {
+    () => {
+        r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+    };
+}
 macro_rules! ipv6 {
     () => {
         r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
@@ -118,6 +125,7 @@ impl Grammar {
             Grammar::Label => ("letters, digits, `.`, `_` and `-`, first a letter or digit, at most 100 of them", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", 100),
             // 253 is the longest name of the DNS.
             Grammar::Address => ("a host name or an IP address", concat!(host!(), "|", ipv6!()), 253),
+            Grammar::DnsName => ("a name of the DNS", concat!(dns_label!(), r"(?:\.", dns_label!(), ")*"), 253),
             Grammar::Server => ("`[user@]host[:port]`, with an IPv6 address in brackets before a port", concat!("(?:", user!(), "@)?(?:", host!(), r"(?::[0-9]{1,5})?|", ipv6!(), r"|\[", ipv6!(), r"\](?::[0-9]{1,5})?)"), 300),
             Grammar::Jump => ("`[user@]host[:port]`, with an IPv6 address in brackets", concat!("(?:", user!(), "@)?(?:", host!(), r"|\[", ipv6!(), r"\])(?::[0-9]{1,5})?"), 300),
             Grammar::User => ("letters, digits, `.`, `_` and `-`, first a letter or `_`, at most 32 of them", user!(), 32),
@@ -205,8 +213,8 @@ impl Grammar {
 
 /// Every kind, in the order of the enum.
 #[rustfmt::skip]
-const ALL: [Grammar; 26] = [
-    Grammar::Name, Grammar::Label, Grammar::Address, Grammar::Server, Grammar::Jump, Grammar::User,
+const ALL: [Grammar; 27] = [
+    Grammar::Name, Grammar::Label, Grammar::Address, Grammar::DnsName, Grammar::Server, Grammar::Jump, Grammar::User,
     Grammar::RemotePath, Grammar::Socket, Grammar::File, Grammar::Extends, Grammar::UrlPath, Grammar::Url,
     Grammar::HostPort, Grammar::MapKey, Grammar::Backend, Grammar::JsonKey, Grammar::Service, Grammar::EnvName,
     Grammar::Any, Grammar::Line, Grammar::Login, Grammar::Secret, Grammar::Duration, Grammar::Pause,

@@ -65,6 +65,7 @@ watch_for = "1s"
 [switch]
 connector = "haproxy"
 routers = ["lb1", { address = "lb2", name = "two-lb", port = 22, user = "u", url = "http://lb2", host_header = "shop" }]
+url = "http://shop"
 probe_rate = 50
 bake = "1s"
 drain = "1s"
@@ -96,6 +97,45 @@ options = ["--tls"]
 program = "/usr/local/bin/switch"
 args = ["a b"]
 min_up = 1
+[switch.dns]
+name = "shop.example.com"
+zone = "example.com"
+note = "_pointsman.shop.example.com"
+blue = ["192.0.2.1"]
+green = ["192.0.2.2"]
+ttl = "30s"
+nameservers = ["ns1.example.com"]
+resolvers = ["192.0.2.53"]
+settle = "1m"
+stragglers = "end"
+min_up = 1
+[switch.rfc2136]
+server = "ns1.example.com:53"
+key = "key.example.com"
+algorithm = "hmac-sha512"
+secret = "eA=="
+[switch.aws]
+access_key = "a"
+secret_key = "b"
+session_token = "c"
+region = "eu-west-1"
+endpoint = "http://127.0.0.1:5000"
+hosted_zone = "Z1"
+listener = "arn:aws:l"
+blue = "arn:aws:b"
+green = "arn:aws:g"
+[switch.cloudflare]
+token = "x"
+endpoint = "http://127.0.0.1:1"
+server = "localhost"
+[switch.digitalocean]
+token = "x"
+endpoint = "http://127.0.0.1:1"
+server = "localhost"
+[switch.powerdns]
+token = "x"
+endpoint = "http://127.0.0.1:1"
+server = "localhost"
 [state]
 store = "postgres"
 url = "postgresql://ci:x@db:5432/pointsman"
@@ -136,6 +176,13 @@ fn extra(pointer: &str) -> Option<&'static str> {
     let in_list = field.parse::<usize>().is_ok();
     match field {
         "contains" | "password" | "WEB_PORT" => None,
+        "secret" | "secret_key" | "session_token" | "token" | "listener" => None,
+        "blue" | "green" if pointer.starts_with("/switch/aws") => None,
+        "name" | "zone" | "note" | "key"
+            if pointer.starts_with("/switch/dns") || pointer == "/switch/rfc2136/key" =>
+        {
+            Some(":")
+        }
         _ if in_list && pointer.starts_with("/migrate/command") => None,
         _ if in_list && pointer.starts_with("/switch/exec/args") => None,
         // Words of a command line, which no shell takes apart.
@@ -150,8 +197,8 @@ fn extra(pointer: &str) -> Option<&'static str> {
             Some("~@+,=:%^")
         }
         "address" | "jump" | "server" | "host_header" => Some("@:[]"),
-        "url" => Some("~%+,:@[]"),
-        "username" => Some("+@$"),
+        "url" | "endpoint" => Some("~%+,:@[]"),
+        "username" | "access_key" => Some("+@$"),
         "backend" => Some("{}"),
         _ => Some(""),
     }

@@ -12,6 +12,7 @@ mod check;
 pub mod checks;
 mod compose_services;
 mod diagnostic;
+pub mod dns;
 #[cfg(test)]
 mod examples;
 mod expand;
@@ -124,7 +125,7 @@ impl Inventory {
                 ]),
                 checks: file.checks,
                 migrate: file.migrate,
-                switch: file.switch.into_switch(),
+                switch: file.switch,
                 state: file.state,
             }),
             _ => Err(mistakes.into_errors(path, sources)),

@@ -1,5 +1,6 @@
 //! Names and folders that follow from an inventory.
 
+use super::switch::Connector;
 use super::{Host, Inventory, Pool};
 
 impl Inventory {
@@ -15,7 +16,10 @@ impl Inventory {
 
     /// How many servers of a pool each router must see up before a flip to it.
     pub fn servers_needed(&self, pool: Pool) -> usize {
-        let all = self.hosts(pool).len();
+        let all = match &self.switch.connector {
+            Connector::Dns(dns, _) => dns.records(pool).len(),
+            _ => self.hosts(pool).len(),
+        };
         self.switch.connector.min_up().map_or(all, |least| least.min(all))
     }
 

@@ -1,4 +1,4 @@
-//! How the APIs that move traffic are reached: `[switch.rfc2136]`, `[switch.route53]` and their like.
+//! How the APIs that move traffic are reached: `[switch.rfc2136]`, `[switch.aws]` and their like.
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -14,7 +14,7 @@ pub struct Rfc2136 {
     #[schemars(extend("grammar" = Grammar::HostPort), example = &"ns1.example.com")]
     pub server: Option<String>,
     /// The key's name.
-    #[schemars(extend("grammar" = Grammar::Address), example = &"pointsman.example.com")]
+    #[schemars(extend("grammar" = Grammar::DnsName), example = &"pointsman.example.com")]
     pub key: Option<String>,
     /// The key's algorithm.
     #[schemars(extend("default" = "hmac-sha256"))]
@@ -26,11 +26,14 @@ pub struct Rfc2136 {
 
 /// A TSIG algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[allow(
+    missing_docs,
+    reason = "documented variants are no plain list in the schema, which the reader needs"
+)]
 pub enum Hmac {
-    /// HMAC-SHA-256.
+    #[serde(rename = "hmac-sha256")]
     HmacSha256,
-    /// HMAC-SHA-512.
+    #[serde(rename = "hmac-sha512")]
     HmacSha512,
 }
 

@@ -24,7 +24,7 @@ use super::pools::Pools;
 use super::registry::Registry;
 use super::ssh::Ssh;
 use super::state::{self, State, StateTable};
-use super::switch::SwitchTable;
+use super::switch::{self, Switch, SwitchTable};
 
 /// One environment of an app: its two pools, its switch, and how a release is proven.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,8 +48,9 @@ pub(super) struct File {
     #[schemars(length(min = 1), extend("snippet" = checks::SNIPPET))]
     pub(super) checks: Vec<Check>,
     pub(super) migrate: Option<Migrate>,
-    #[schemars(extend("snippet" = "[switch]\nconnector = \"haproxy\"\nrouters = [\"lb1.example.com\"]"))]
-    pub(super) switch: SwitchTable,
+    #[serde(deserialize_with = "switch::deserialize")]
+    #[schemars(with = "SwitchTable", extend("snippet" = "[switch]\nconnector = \"haproxy\"\nrouters = [\"lb1.example.com\"]"))]
+    pub(super) switch: Switch,
     #[serde(default, deserialize_with = "state::deserialize")]
     #[schemars(with = "Option<StateTable>")]
     pub(super) state: State,

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
+use super::check::Checker;
+use super::diagnostic::Mistake;
+use super::dns::{self, Dns};
 use super::grammar::Grammar;
-use super::node::{Node, Value};
+use super::node::{Entry, Node, Table, Value};
 use super::pools::name_by_address;
+use super::provider::{Aws, Rfc2136, Token};
 use super::quantity;
 use super::schema::OrText;
 use super::server::{in_url, spread_out};
@@ -42,9 +47,33 @@ pub enum Connector {
     KamalProxy(KamalProxy),
     /// `connector = "exec"` with `[switch.exec]`.
     Exec(Exec),
+    /// A name's records, `[switch.dns]`, at one of the providers.
+    Dns(Dns, Provider),
+    /// `connector = "elbv2"` with `[switch.aws]`.
+    Elbv2(Aws),
+}
+
+/// Who is told which records a name has.
+#[derive(Debug, Clone)]
+pub enum Provider {
+    /// `connector = "rfc2136"` with `[switch.rfc2136]`.
+    Rfc2136(Rfc2136),
+    /// `connector = "route53"` with `[switch.aws]`.
+    Route53(Aws),
+    /// `connector = "cloudflare"` with `[switch.cloudflare]`.
+    Cloudflare(Token),
+    /// `connector = "digitalocean"` with `[switch.digitalocean]`.
+    Digitalocean(Token),
+    /// `connector = "powerdns"` with `[switch.powerdns]`.
+    Powerdns(Token),
 }
 
 impl Connector {
+    /// Whether the switch is an API: no router is a machine that is reached by SSH.
+    pub fn is_api(&self) -> bool {
+        matches!(self, Connector::Dns(..) | Connector::Elbv2(_))
+    }
+
     /// Servers of the target pool that must be up on each router before a flip; all of them unless given.
     pub fn min_up(&self) -> Option<usize> {
         match self {
@@ -54,6 +83,8 @@ impl Connector {
             // It moves to a pool only where it finds every server of it healthy.
             Connector::KamalProxy(_) => None,
             Connector::Exec(settings) => settings.min_up,
+            Connector::Dns(settings, _) => settings.min_up,
+            Connector::Elbv2(_) => None,
         }
     }
 }
@@ -62,11 +93,15 @@ impl Connector {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SwitchTable {
-    /// Which program the routers run.
+    /// Which program the routers run, or which API moves traffic.
     connector: ConnectorName,
-    /// The routers. Each is `"[user@]host[:port]"`, as SSH reaches it, or a table.
-    #[schemars(length(min = 1), with = "Vec<OrText<Router>>", example = ["lb1.example.com"])]
+    /// The routers. Each is `"[user@]host[:port]"`, as SSH reaches it, or a table. Connectors that are an API have none.
+    #[schemars(length(min = 1), with = "Vec<OrText<Router>>", extend("derived" = "none, for connectors that are an API"), example = ["lb1.example.com"])]
     routers: Vec<Router>,
+    /// Where clients send requests, and so the prober, for connectors that are an API.
+    #[schemars(extend("grammar" = Grammar::Url, "derived" = "`http://` and `switch.dns.name`"), example = &"https://shop.example.com")]
+    #[allow(dead_code, reason = "it is the router's, once the document is complete")]
+    url: Option<String>,
     /// Requests per second that the prober sends through each router during a flip.
     #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
     probe_rate: u32,
@@ -96,6 +131,16 @@ pub(super) struct SwitchTable {
     /// Settings for `connector = "exec"`.
     #[schemars(extend("default" = {}))]
     exec: Exec,
+    dns: Option<Dns>,
+    rfc2136: Option<Rfc2136>,
+    /// Settings for `connector = "route53"` and `connector = "elbv2"`.
+    aws: Option<Aws>,
+    /// Settings for `connector = "cloudflare"`.
+    cloudflare: Option<Token>,
+    /// Settings for `connector = "digitalocean"`.
+    digitalocean: Option<Token>,
+    /// Settings for `connector = "powerdns"`.
+    powerdns: Option<Token>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -109,11 +154,33 @@ enum ConnectorName {
     #[serde(rename = "kamal-proxy")]
     KamalProxy,
     Exec,
+    Rfc2136,
+    Route53,
+    Cloudflare,
+    Digitalocean,
+    Powerdns,
+    Elbv2,
+}
+
+/// Connectors without a router that is a machine, and the tables that each needs.
+const APIS: [(&str, &[&str]); 6] = [
+    ("rfc2136", &["dns", "rfc2136"]),
+    ("route53", &["dns", "aws"]),
+    ("cloudflare", &["dns", "cloudflare"]),
+    ("digitalocean", &["dns", "digitalocean"]),
+    ("powerdns", &["dns", "powerdns"]),
+    ("elbv2", &["aws"]),
+];
+
+/// The one that the document names, if it is an API.
+fn api(root: &Node) -> Option<&'static (&'static str, &'static [&'static str])> {
+    let connector = root.text(&["switch", "connector"])?;
+    APIS.iter().find(|(name, _)| *name == connector)
 }
 
 impl SwitchTable {
-    /// Only the chosen connector's settings stay.
-    pub(super) fn into_switch(self) -> Switch {
+    /// Only the chosen connector's settings stay. `None` when what it needs is missing: [`check`] says so first.
+    fn into_switch(self) -> Option<Switch> {
         let mut routers = self.routers;
         routers.sort_by(|a, b| a.name.cmp(&b.name));
         let connector = match self.connector {
@@ -123,15 +190,31 @@ impl SwitchTable {
             ConnectorName::Envoy => Connector::Envoy(self.envoy),
             ConnectorName::KamalProxy => Connector::KamalProxy(self.kamal_proxy),
             ConnectorName::Exec => Connector::Exec(self.exec),
+            ConnectorName::Rfc2136 => Connector::Dns(self.dns?, Provider::Rfc2136(self.rfc2136?)),
+            ConnectorName::Route53 => Connector::Dns(self.dns?, Provider::Route53(self.aws?)),
+            ConnectorName::Cloudflare => Connector::Dns(self.dns?, Provider::Cloudflare(self.cloudflare?)),
+            ConnectorName::Digitalocean => {
+                Connector::Dns(self.dns?, Provider::Digitalocean(self.digitalocean?))
+            }
+            ConnectorName::Powerdns => Connector::Dns(self.dns?, Provider::Powerdns(self.powerdns?)),
+            ConnectorName::Elbv2 => Connector::Elbv2(self.aws?),
         };
-        Switch {
+        Some(Switch {
             connector,
             routers,
             probe_rate: self.probe_rate,
             bake: self.bake,
             drain: self.drain,
-        }
+        })
     }
+}
+
+/// Reads the table as what it means.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Switch, D::Error> {
+    let table = SwitchTable::deserialize(from)?;
+    table
+        .into_switch()
+        .ok_or_else(|| D::Error::custom("`[switch]` lacks what its connector needs"))
 }
 
 /// How pointsman flips HAProxy: by one value of a map, set in the running workers and kept in the map's file.
@@ -254,6 +337,10 @@ pub(super) fn prepare(root: &mut Node) {
 
 /// After the walk: what follows from other keys is filled in.
 pub(super) fn complete(root: &mut Node) {
+    dns::complete(root);
+    if api(root).is_some() {
+        the_api(root);
+    }
     for router in root.items_mut(&["switch", "routers"]) {
         name_by_address(router);
         if let Some(url) = router
@@ -281,6 +368,103 @@ pub(super) fn complete(root: &mut Node) {
             );
         }
     }
+}
+
+/// What an API decides has one router that is no machine, named after what it moves.
+fn the_api(root: &mut Node) {
+    let name = root.text(&["switch", "dns", "name"]).map(str::to_owned);
+    let url = root.text(&["switch", "url"]).map(str::to_owned);
+    let Some(url) = url.or(name.as_ref().map(|name| format!("http://{name}"))) else {
+        return;
+    };
+    let Some(switch) = root.get_mut(&["switch"]) else {
+        return;
+    };
+    let place = switch.place.clone();
+    let text = |text: String| Entry {
+        key: place.clone(),
+        node: Node::new(Value::String(text), place.clone()),
+    };
+    let name = name.unwrap_or_else(|| "balancer".to_owned());
+    let router = Table::from([
+        ("address".to_owned(), text(name.clone())),
+        ("name".to_owned(), text(name)),
+        ("url".to_owned(), text(url)),
+    ]);
+    let router = Node::new(Value::Table(router), place);
+    switch.complete("routers", Value::Array(vec![router]));
+}
+
+/// What the schema cannot tell.
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let root = checker.root;
+    let Some(switch) = root.get(&["switch"]).filter(|switch| switch.table().is_some()) else {
+        return;
+    };
+    let connector = root.text(&["switch", "connector"]).unwrap_or_default();
+    let place = |key: &str| switch.get(&[key]).map_or(&switch.place, |node| &node.place);
+    let missing = |key: String, place, expected: &str| {
+        Mistake::at(place, key.clone(), format!("`{key}` is missing"))
+            .expected(expected)
+            .found("none")
+    };
+    let Some((_, tables)) = api(root) else {
+        if switch.get(&["routers"]).is_none() {
+            let mistake = missing("switch.routers".to_owned(), &switch.place, "the routers");
+            checker
+                .mistakes
+                .add(mistake.help("add `routers = [\"lb1.example.com\"]`"));
+        }
+        return;
+    };
+    // What stands where the whole table does was filled in.
+    if let Some(routers) = switch
+        .get(&["routers"])
+        .filter(|routers| routers.place != switch.place)
+    {
+        checker.mistakes.add(
+            Mistake::at(
+                &routers.place,
+                "switch.routers",
+                format!("`connector = \"{connector}\"` has no routers"),
+            )
+            .expected("no `routers`: the API is told, and no machine")
+            .found("some"),
+        );
+    }
+    for table in *tables {
+        if switch.get(&[table]).is_none() {
+            checker.mistakes.add(missing(
+                format!("switch.{table}"),
+                place("connector"),
+                &format!("what `connector = \"{connector}\"` needs, in [switch.{table}]"),
+            ));
+        }
+    }
+    let needed: &[(&str, &str)] = match connector {
+        "rfc2136" => &[("rfc2136", "server"), ("rfc2136", "key"), ("rfc2136", "secret")],
+        "cloudflare" => &[("cloudflare", "token")],
+        "digitalocean" => &[("digitalocean", "token")],
+        "powerdns" => &[("powerdns", "token"), ("powerdns", "endpoint")],
+        "elbv2" => &[("aws", "listener"), ("aws", "blue"), ("aws", "green")],
+        _ => &[],
+    };
+    for (table, key) in needed {
+        if let Some(node) = switch.get(&[table]).filter(|node| node.get(&[key]).is_none()) {
+            let words = format!("a value, as `connector = \"{connector}\"` needs it");
+            checker
+                .mistakes
+                .add(missing(format!("switch.{table}.{key}"), &node.place, &words));
+        }
+    }
+    if connector == "elbv2" && switch.get(&["url"]).is_none() {
+        checker.mistakes.add(missing(
+            "switch.url".to_owned(),
+            place("connector"),
+            "where clients send requests, as in `url = \"https://shop.example.com\"`",
+        ));
+    }
+    dns::check(checker);
 }
 
 #[cfg(test)]
@@ -332,7 +516,7 @@ mod tests {
           --> production.toml:17:13
            |
         17 | connector = "haproxi"
-           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `envoy`, `kamal-proxy`, `exec`, found "haproxi"
+           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `envoy`, `kamal-proxy`, `exec`, `rfc2136`, `route53`, `cloudflare`, `digitalocean`, `powerdns`, `elbv2`, found "haproxi"
            |
            = help: did you mean `haproxy`?
 

@@ -2,11 +2,11 @@
 //! that goes there, so that its intent is there before it acts, at no round trip of their own.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A run's lines, and how many of them each anchor server is known to have.
-#[derive(Debug, Default)]
-pub struct Ledger(Mutex<Inner>);
+/// A run's lines, and how many of them each anchor server is known to have. Clones are the same ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {

@@ -10,6 +10,7 @@ use crate::compose::registry::{Client, Ping};
 use crate::http;
 use crate::inventory::{Inventory, Pool, Router};
 use crate::remote::{RemoteError, Script, Sessions};
+use crate::switch::api::Api;
 use crate::switch::{Connector, Finding};
 
 /// Longest to wait for a router's answer over HTTP.
@@ -28,6 +29,19 @@ pub async fn router(sessions: &Sessions, connector: &dyn Connector, router: &Rou
         let skew = clock.map(|clock| clock::skew(before, clock, clock, Timestamp::now()));
         findings.extend(skewed(&router.name, skew));
     }
+    findings.push(answers(router).await);
+    findings
+}
+
+/// Looks at a switch that is an API, and at its URL as seen from here.
+pub async fn api(api: &dyn Api, router: &Router) -> Vec<Finding> {
+    let mut findings = api.doctor().await;
+    findings.push(answers(router).await);
+    findings
+}
+
+/// Whether the prober will see anything.
+async fn answers(router: &Router) -> Finding {
     let asked = match http::builder(ASK).build() {
         Ok(client) => client
             .get(&router.url)
@@ -37,15 +51,14 @@ pub async fn router(sessions: &Sessions, connector: &dyn Connector, router: &Rou
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    findings.push(match asked {
+    match asked {
         Ok(()) => Finding::good(&router.name, format!("{} answers requests from here", router.url)),
         Err(problem) => Finding::bad(
             &router.name,
             format!("{} does not answer requests from here: {problem}", router.url),
-            "the prober must reach it: check [switch] routers url",
+            "the prober must reach it: check [switch] url, or the router's own",
         ),
-    });
-    findings
+    }
 }
 
 /// Looks at every host of both pools.

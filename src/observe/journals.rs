@@ -14,17 +14,27 @@ use crate::remote::{Output, Script, Server, Sessions};
 /// # Errors
 /// In words, when nobody could be read.
 pub async fn read(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<(String, String)>, String> {
-    let routers = inventory.switch.routers.iter().map(|router| router.server());
-    let problem = match copies(inventory, sessions, routers.collect()).await {
-        Ok(journals) => return Ok(journals),
-        Err(problem) => problem,
-    };
+    let state_dir = inventory.state_dir();
+    let mut problem = String::new();
+    // An API keeps no journals.
+    if !inventory.switch.connector.is_api() {
+        let routers: Vec<Server> = inventory
+            .switch
+            .routers
+            .iter()
+            .map(|router| router.server())
+            .collect();
+        problem = match copies(sessions, &state_dir, &routers).await {
+            Ok(journals) => return Ok(journals),
+            Err(problem) => problem + "\n",
+        };
+    }
     let firsts = Pool::ALL
         .into_iter()
         .filter_map(|pool| inventory.hosts(pool).first());
-    let hosts = firsts.map(|host| host.server()).collect();
-    let journals = copies(inventory, sessions, hosts).await;
-    journals.map_err(|more| format!("{problem}\n{more}"))
+    let hosts: Vec<Server> = firsts.map(|host| host.server()).collect();
+    let journals = copies(sessions, &state_dir, &hosts).await;
+    journals.map_err(|more| format!("{problem}{more}"))
 }
 
 /// Of copies of the same journals the longest of each: lines are only ever added.
@@ -39,12 +49,16 @@ pub fn fullest(copies: impl IntoIterator<Item = (String, String)>) -> Vec<(Strin
     journals.into_iter().collect()
 }
 
-async fn copies(
-    inventory: &Inventory,
+/// Every run's journal that these servers keep, from whoever has most of it.
+///
+/// # Errors
+/// In words, when nobody could be read.
+pub async fn copies(
     sessions: &Sessions,
-    servers: Vec<Server>,
+    state_dir: &str,
+    servers: &[Server],
 ) -> Result<Vec<(String, String)>, String> {
-    let script = Script::new(include_str!("journals.sh")).var("STATE", inventory.state_dir());
+    let script = Script::new(include_str!("journals.sh")).var("STATE", state_dir);
     let script = &script;
     let outputs = join_all(servers.iter().map(|server| async move {
         let session = sessions.connect(server).await?;

@@ -1,7 +1,7 @@
 //! The plan of a deploy: stage, prove and flip the cold pool.
 
 use super::refuse::{Refusal, hot};
-use super::{Action, Intent, Plan, Steps};
+use super::{Action, Intent, Plan, Steps, ttl};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{ColdPool, Observation};
@@ -73,11 +73,15 @@ pub(super) fn changing(
 ) -> Plan {
     let tag = &release.tag;
     let count = inventory.hosts(to).len();
-    let mut steps = Steps::new(inventory)
-        .on_routers(
-            Action::Fence,
-            "take the environment's lock and a new epoch on every router".into(),
-        )
+    let mut steps = Steps::new(inventory).on_routers(
+        Action::Fence,
+        "take the environment's lock and a new epoch on every router".into(),
+    );
+    if flip {
+        steps = ttl::lower(steps, seen);
+    }
+    let lowered = steps.has(Action::LowerTtl);
+    steps = steps
         .on_hosts(
             Action::Claim,
             to,
@@ -120,7 +124,10 @@ pub(super) fn changing(
         steps = steps
             .on_routers(
                 Action::Flip,
-                format!("move traffic from {from} to {to} on all routers"),
+                format!(
+                    "move traffic from {from} to {to} on all routers{}",
+                    ttl::when(seen, from, lowered)
+                ),
             )
             .on_routers(
                 Action::Verify,

@@ -2,7 +2,7 @@
 
 use super::deploy::{changing, hint};
 use super::refuse::{Refusal, hot, routers_see};
-use super::{Action, Intent, Plan, Steps};
+use super::{Action, Intent, Plan, Steps, ttl};
 use crate::compose::Release;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::{Hot, Observation};
@@ -129,7 +129,10 @@ fn flip_only(
         )
         .on_routers(
             Action::Flip,
-            format!("move traffic from {from} to {to} on all routers"),
+            format!(
+                "move traffic from {from} to {to} on all routers{}",
+                ttl::when(seen, from, false)
+            ),
         )
         .on_routers(
             Action::Verify,

@@ -10,6 +10,7 @@ mod refuse;
 mod show;
 mod steps;
 mod takeover;
+mod ttl;
 mod warn;
 mod without;
 
@@ -130,6 +131,8 @@ impl Intent {
 pub enum Action {
     /// Take the lock and the epoch, on the first router by compare-and-set, then on the others.
     Fence,
+    /// Lower how long answers of a name are cached; what caches hold until then is waited out before the flip.
+    LowerTtl,
     /// Record on every router that a pool is being changed, then fence the pool's hosts.
     Claim,
     /// Fence a pool's hosts without changing what the pool runs.
@@ -167,6 +170,7 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Action::Fence => "fence",
+            Action::LowerTtl => "lower-ttl",
             Action::Claim => "claim",
             Action::FenceHosts => "fence-hosts",
             Action::LeaveOut => "leave-out",

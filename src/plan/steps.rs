@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Step};
+use crate::inventory::switch::Connector;
 use crate::inventory::{Inventory, Pool};
 
 /// Builds steps.
@@ -22,6 +23,10 @@ impl<'a> Steps<'a> {
             inventory,
             steps: Vec::new(),
         }
+    }
+
+    pub(super) fn has(&self, action: Action) -> bool {
+        self.steps.iter().any(|step| step.action == action)
     }
 
     pub(super) fn on_routers(self, action: Action, words: String) -> Self {
@@ -45,6 +50,13 @@ impl<'a> Steps<'a> {
         self.push(action, targets, words)
     }
 
+    fn settle(&self) -> Duration {
+        match &self.inventory.switch.connector {
+            Connector::Dns(dns, _) => dns.settle + SHORT,
+            _ => Duration::ZERO,
+        }
+    }
+
     pub(super) fn push(mut self, action: Action, targets: Vec<String>, words: String) -> Self {
         let app = &self.inventory.app;
         let deadline = match action {
@@ -56,6 +68,8 @@ impl<'a> Steps<'a> {
                 .map_or(SHORT, |m| m.timeout + m.wait),
             Action::Start | Action::Check => app.start_timeout,
             Action::Prune => PRUNE,
+            // All authoritative servers must follow.
+            Action::LowerTtl | Action::Flip => SHORT.max(self.settle()),
             _ => SHORT,
         };
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);

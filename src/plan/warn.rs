@@ -1,7 +1,7 @@
 //! What the reader of a plan should know before anything is changed, though it stops nothing.
 
 use super::refuse::routers_see;
-use super::{Action, Intent, Plan};
+use super::{Action, Intent, Plan, ttl};
 use crate::inventory::Inventory;
 use crate::observe::{Observation, clock};
 
@@ -10,6 +10,7 @@ pub(super) fn warnings(inventory: &Inventory, seen: &Observation, plan: &Plan) -
     if let Intent::Deploy { .. } = plan.intent {
         warnings.extend(back_after(inventory, seen, plan));
         warnings.extend(back_meanwhile(seen, plan));
+        warnings.extend(ttl::horizon(inventory, seen, plan.to));
     }
     warnings.extend(clocks(seen));
     warnings.extend(store(seen));

@@ -1,6 +1,8 @@
 //! The prober: an independent client that never trusts the tool. It knows only the routers' URLs,
 //! and asks each at a constant rate, whatever comes back: a low one until something is to be changed.
 
+mod clients;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +12,9 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
+
+use clients::Clients;
+pub use clients::Lookup;
 
 use super::receipt::{Receipt, RouterReceipt};
 use crate::error_rate::ErrorRate;
@@ -24,6 +29,8 @@ pub struct ProbeTarget {
     pub url: String,
     /// `Host:` header, where the router needs one to know the app.
     pub host_header: Option<String>,
+    /// Where the URL's name leads, where its records are what changes; else this machine's resolver is asked.
+    pub lookup: Option<Arc<dyn Lookup>>,
 }
 
 /// A request without an answer for this long is lost.
@@ -259,9 +266,7 @@ async fn ask(
     rate: u32,
     mut pace: watch::Receiver<Pace>,
 ) {
-    let kept = http::builder(DEADLINE).build();
-    let fresh = http::builder(DEADLINE).pool_max_idle_per_host(0).build();
-    let (Ok(kept), Ok(fresh)) = (kept, fresh) else {
+    let Some(mut clients) = Clients::new(&asked.target) else {
         return;
     };
     let url: Arc<str> = format!("{}{path}", asked.target.url.trim_end_matches('/')).into();
@@ -287,7 +292,15 @@ async fn ask(
             continue;
         };
         let keep = number % 2 == 0;
-        let mut request = if keep { &kept } else { &fresh }.get(&*url);
+        let client = match clients.get(keep).await {
+            Ok(client) => client,
+            Err(problem) => {
+                let now = (Timestamp::now(), Instant::now());
+                asked.record(number, now, keep, Err(format!("cannot connect: {problem}")));
+                continue;
+            }
+        };
+        let mut request = client.get(&*url);
         if !keep {
             request = request.header(reqwest::header::CONNECTION, "close");
         }

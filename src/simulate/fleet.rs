@@ -56,6 +56,7 @@ impl SimFleet {
             problems: Vec::new(),
             backends: backends.into(),
             left_out: server.left_out.clone(),
+            caches: None,
         }
     }
 

@@ -8,8 +8,11 @@
 //! Every write is conditional on the epoch, in one atomic operation of the store, and may be repeated
 //! after its answer was lost. [`rules`] says what each condition is, once for all stores.
 
+pub mod anchors;
 mod error;
 pub mod etcd;
+pub mod note;
+pub mod noted;
 pub mod postgres;
 mod rules;
 pub mod servers;
@@ -23,6 +26,7 @@ pub use error::StoreError;
 
 use crate::inventory::{Inventory, State};
 use crate::remote::Sessions;
+use crate::switch::api_for;
 
 /// Longest that one call to PostgreSQL or etcd may take: an election or a failover there lasts a few
 /// seconds, and a run that waits longer than this is better told.
@@ -175,10 +179,29 @@ pub fn team(inventory: &Inventory) -> Result<Option<Arc<dyn Store>>, StoreError>
 /// # Errors
 /// As [`team`].
 pub fn all(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<Arc<dyn Store>>, StoreError> {
-    let routers = inventory.switch.routers.iter().map(|router| router.server());
-    let servers = servers::Servers::new(sessions.clone(), routers.collect(), inventory.state_dir());
-    Ok(team(inventory)?
-        .into_iter()
-        .chain([Arc::new(servers) as Arc<dyn Store>])
-        .collect())
+    let last: Arc<dyn Store> = match noted(inventory, sessions)? {
+        Some(noted) => Arc::new(noted),
+        None => {
+            let routers = inventory.switch.routers.iter().map(|router| router.server());
+            Arc::new(servers::Servers::new(
+                sessions.clone(),
+                routers.collect(),
+                inventory.state_dir(),
+            ))
+        }
+    };
+    Ok(team(inventory)?.into_iter().chain([last]).collect())
+}
+
+/// The note beside the switch, where that is an API.
+///
+/// # Errors
+/// When the API's settings cannot be used.
+pub fn noted(inventory: &Inventory, sessions: &Sessions) -> Result<Option<noted::Noted>, StoreError> {
+    let api = api_for(inventory).map_err(|error| StoreError::Refused {
+        hint: error.hint().unwrap_or_default().to_owned(),
+        problem: error.to_string(),
+    })?;
+    let site = format!("{}/{}", inventory.app.name, inventory.env);
+    Ok(api.map(|api| noted::Noted::new(api, anchors::Anchors::new(inventory, sessions), site)))
 }

@@ -14,6 +14,7 @@ pub(super) struct Claim;
 impl super::Step for Claim {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
         let pool = cx.to();
+        super::left::wait(cx, step).await?;
         let records = Records {
             claim: Some(pool),
             unproven: Some(pool),

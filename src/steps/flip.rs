@@ -19,6 +19,7 @@ pub(super) struct Flip;
 impl super::Step for Flip {
     async fn apply(&self, cx: &Context, step: &plan::Step) -> Result<StepOutcome, StepError> {
         let (from, to) = (cx.from(), cx.to());
+        super::lower_ttl::wait_out(cx, step).await?;
         // Prepare all: nothing has moved when one of them cannot.
         let routers = cx.job.routers();
         let armed = join_all(

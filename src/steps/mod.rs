@@ -9,6 +9,8 @@ mod fence_hosts;
 mod flip;
 mod hosts;
 mod leave_out;
+mod left;
+mod lower_ttl;
 mod migrate;
 mod prove;
 mod router_check;
@@ -55,6 +57,7 @@ pub async fn tell_routers(cx: &Context, step: &plan::Step) -> Result<(), StepErr
 pub fn step_for(action: Action) -> &'static dyn Step {
     match action {
         Action::Fence => &fence::Fence,
+        Action::LowerTtl => &lower_ttl::LowerTtl,
         Action::Claim => &claim::Claim,
         Action::FenceHosts => &fence_hosts::FenceHosts,
         Action::LeaveOut => &leave_out::LeaveOut,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::inventory::Switch;
-use crate::inventory::switch::Connector;
+use crate::inventory::switch::{Connector, Provider};
 
 /// How a late word of an older run is kept from moving traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -11,6 +11,10 @@ use crate::inventory::switch::Connector;
 pub enum Fencing {
     /// The program has no such comparison; the guard makes it on the router, under a lock.
     Guarded,
+    /// The provider compares what stands there with what was read, in the same operation that changes it.
+    Native,
+    /// The provider compares nothing: pointsman reads, compares and writes, and a late word in between is not stopped.
+    Unfenced,
 }
 
 impl Fencing {
@@ -18,6 +22,8 @@ impl Fencing {
     pub fn words(self) -> &'static str {
         match self {
             Fencing::Guarded => "guarded on the router",
+            Fencing::Native => "compared by the provider",
+            Fencing::Unfenced => "none, the provider compares nothing",
         }
     }
 }
@@ -34,6 +40,8 @@ pub enum DrainCount {
     Unseen,
     /// What the user's program says.
     Own,
+    /// Each host's kernel counts the connections that still come to the pool.
+    Hosts,
 }
 
 impl DrainCount {
@@ -44,6 +52,7 @@ impl DrainCount {
             DrainCount::Connections => "connections",
             DrainCount::Unseen => "not seen",
             DrainCount::Own => "the program's",
+            DrainCount::Hosts => "by the hosts",
         }
     }
 }
@@ -110,8 +119,60 @@ const EXEC: About = About {
     ..NGINX
 };
 
+const RFC2136: About = About {
+    connector: "rfc2136",
+    fencing: Fencing::Native,
+    canary: false,
+    drain: DrainCount::Hosts,
+    leaves_out: false,
+    all_moved: "when its resolver's TTL ends",
+    proven: "BIND 9.18, Knot 3.2, PowerDNS 4.7",
+};
+const ROUTE53: About = About {
+    connector: "route53",
+    proven: "moto 5.2",
+    ..RFC2136
+};
+const CLOUDFLARE: About = About {
+    connector: "cloudflare",
+    fencing: Fencing::Unfenced,
+    proven: "its documented requests and answers",
+    ..RFC2136
+};
+const DIGITALOCEAN: About = About {
+    connector: "digitalocean",
+    ..CLOUDFLARE
+};
+const POWERDNS: About = About {
+    connector: "powerdns",
+    proven: "PowerDNS 4.7",
+    ..CLOUDFLARE
+};
+const ELBV2: About = About {
+    connector: "elbv2",
+    fencing: Fencing::Unfenced,
+    canary: true,
+    drain: DrainCount::Hosts,
+    leaves_out: false,
+    all_moved: "with its next request",
+    proven: "moto 5.2",
+};
+
 /// All connectors.
-pub const CONNECTORS: [&About; 6] = [&HAPROXY, &NGINX, &CADDY, &ENVOY, &KAMAL_PROXY, &EXEC];
+pub const CONNECTORS: [&About; 12] = [
+    &HAPROXY,
+    &NGINX,
+    &CADDY,
+    &ENVOY,
+    &KAMAL_PROXY,
+    &EXEC,
+    &RFC2136,
+    &ROUTE53,
+    &CLOUDFLARE,
+    &DIGITALOCEAN,
+    &POWERDNS,
+    &ELBV2,
+];
 
 /// Of the one that the inventory names.
 pub fn about(switch: &Switch) -> &'static About {
@@ -122,5 +183,13 @@ pub fn about(switch: &Switch) -> &'static About {
         Connector::Envoy(_) => &ENVOY,
         Connector::KamalProxy(_) => &KAMAL_PROXY,
         Connector::Exec(_) => &EXEC,
+        Connector::Dns(_, provider) => match provider {
+            Provider::Rfc2136(_) => &RFC2136,
+            Provider::Route53(_) => &ROUTE53,
+            Provider::Cloudflare(_) => &CLOUDFLARE,
+            Provider::Digitalocean(_) => &DIGITALOCEAN,
+            Provider::Powerdns(_) => &POWERDNS,
+        },
+        Connector::Elbv2(_) => &ELBV2,
     }
 }

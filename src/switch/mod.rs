@@ -2,7 +2,9 @@
 
 mod about;
 pub mod api;
+mod aws;
 pub mod dns;
+pub mod elbv2;
 pub mod envoy;
 pub mod exec;
 pub mod flag;
@@ -12,14 +14,18 @@ mod scripted;
 mod servers;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use api::{Api, ApiError};
+
 pub use about::{About, CONNECTORS, DrainCount, Fencing, about};
 pub use scripted::{Reader, Scripted};
-pub use view::{BackendServer, Route, RouterView, Worker};
+pub use view::{BackendServer, Caches, Route, RouterView, Worker};
 
+use crate::inventory::switch::Provider;
 use crate::inventory::{self, Inventory, Pool, Router};
 use crate::remote::{Armed, Guarded, RemoteError, Session};
 
@@ -162,12 +168,36 @@ impl ArmedFlip {
     }
 }
 
-/// The connector that the inventory names.
-pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
+/// The API that the inventory names, where no router is a machine.
+///
+/// # Errors
+/// When its settings cannot be used.
+pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> {
+    let (dns, provider) = match &inventory.switch.connector {
+        inventory::switch::Connector::Dns(dns, provider) => (dns, provider),
+        inventory::switch::Connector::Elbv2(settings) => {
+            return Ok(Some(Arc::new(elbv2::Elbv2::new(settings, inventory)?)));
+        }
+        _ => return Ok(None),
+    };
+    let zone: Arc<dyn dns::Zone> = match provider {
+        Provider::Rfc2136(settings) => Arc::new(dns::rfc2136::Rfc2136::new(settings, &dns.zone)?),
+        Provider::Cloudflare(settings) => Arc::new(dns::cloudflare::Cloudflare::new(settings, &dns.zone)?),
+        Provider::Digitalocean(settings) => {
+            Arc::new(dns::digitalocean::Digitalocean::new(settings, &dns.zone)?)
+        }
+        Provider::Powerdns(settings) => Arc::new(dns::powerdns::Powerdns::new(settings, &dns.zone)?),
+        Provider::Route53(settings) => Arc::new(dns::Route53::new(settings, &dns.zone)?),
+    };
+    Ok(Some(Arc::new(dns::Name::new(dns, zone, inventory)?)))
+}
+
+/// The connector that the inventory names; `None` where it is an API.
+pub fn connector_for(inventory: &Inventory) -> Option<Box<dyn Connector>> {
     let flag = |program, settings: &inventory::switch::Flag| {
         Box::new(flag::FlagFile::new(program, settings.clone(), inventory))
     };
-    match &inventory.switch.connector {
+    Some(match &inventory.switch.connector {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
         inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
         inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
@@ -180,7 +210,8 @@ pub fn connector_for(inventory: &Inventory) -> Box<dyn Connector> {
         inventory::switch::Connector::Exec(settings) => {
             Box::new(exec::Exec::new(settings.clone(), inventory))
         }
-    }
+        inventory::switch::Connector::Dns(..) | inventory::switch::Connector::Elbv2(_) => return None,
+    })
 }
 
 /// The pool that is to get all requests, for a connector that cannot divide them.

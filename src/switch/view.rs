@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Pool;
@@ -134,6 +136,39 @@ pub struct RouterView {
     /// Servers of each pool that get no requests, however they are, until they are put in again.
     #[serde(default)]
     pub left_out: BTreeMap<Pool, Vec<String>>,
+    /// For a switch whose answers are cached: what caches may still hold.
+    #[serde(default)]
+    pub caches: Option<Caches>,
+}
+
+/// What resolvers may still hold of a name's records, if they keep to the TTLs that they were given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caches {
+    /// The highest TTL that an authoritative server gives out now, in seconds.
+    pub ttl_s: u32,
+    /// The TTL that the inventory wants, in seconds.
+    pub wanted_s: u32,
+    /// Until when clients may be led to a pool though no server gives it out any more, by the operator's clock.
+    #[serde(default)]
+    pub until: BTreeMap<Pool, Timestamp>,
+    /// Until when answers may be kept that were given out with a TTL that was lowered since.
+    #[serde(default)]
+    pub long_until: Option<Timestamp>,
+}
+
+impl Caches {
+    /// When every cache has moved, if the records are changed at this moment.
+    pub fn all_moved(&self, now: Timestamp) -> Timestamp {
+        let ttl = now + SignedDuration::from_secs(self.ttl_s.into());
+        self.long_until.map_or(ttl, |long| long.max(ttl))
+    }
+
+    /// How long clients may still be led to a pool that no server gives out any more; zero where none can be.
+    pub fn left_for(&self, pool: Pool, now: Timestamp) -> Duration {
+        let left = self.until.get(&pool).map(|until| until.duration_since(now));
+        left.and_then(|left| Duration::try_from(left).ok())
+            .unwrap_or_default()
+    }
 }
 
 impl RouterView {
@@ -213,6 +248,7 @@ mod tests {
             problems: Vec::new(),
             backends: BTreeMap::new(),
             left_out: BTreeMap::new(),
+            caches: None,
         }
     }
 

@@ -187,7 +187,9 @@ routers = ["127.0.0.1"]
     /// The configuration that is printed, but for ports and what only root may do.
     fn write_config(&self, status: u16) {
         let (port, at) = (self.port, self.dir.path().display());
-        let config = connector_for(&self.inventory).config(&self.inventory);
+        let config = connector_for(&self.inventory)
+            .expect("a connector")
+            .config(&self.inventory);
         let (name, text) = match self.kind {
             Kind::Haproxy => {
                 fs::write(self.path("flags/pools.map"), "shop blue:blue:0\n").expect("written");
@@ -530,6 +532,7 @@ routers = ["127.0.0.1"]
             Settings::Envoy(settings) => Box::new(Envoy::new(settings.clone(), &self.inventory)),
             Settings::KamalProxy(settings) => Box::new(KamalProxy::new(settings.clone(), &self.inventory)),
             Settings::Exec(settings) => Box::new(Exec::new(settings.clone(), &self.inventory)),
+            other => unreachable!("not a program on a router: {other:?}"),
         }
     }
 }

@@ -1,19 +1,40 @@
 //! App hosts over SSH: fence, start, clean, prune.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{SshFleet, named};
 use crate::compose::prune::{Prunable, prunable, prune, pruned};
 use crate::compose::releases::{parse_releases, releases};
 use crate::compose::start::{adopted, start, started};
 use crate::compose::stop::{stop, stopped};
+use crate::compose::traffic::{Traffic, parse_traffic, traffic};
 use crate::fleet::{Did, End, Job, StepError};
 use crate::inventory::Host;
 use crate::plan::Step;
 use crate::remote::Claim;
 use crate::report::StepOutcome;
 
+/// Longest that counting may take beyond the time that is counted.
+const COUNT: Duration = Duration::from_secs(10);
+
 impl SshFleet {
+    /// What reaches the plan's pool on a host within this time, by its kernel's counts.
+    ///
+    /// # Errors
+    /// In words, when it cannot be counted.
+    pub(in crate::fleet) async fn count_traffic(
+        &self,
+        job: &Job,
+        host: &Host,
+        window: Duration,
+    ) -> Result<Traffic, String> {
+        let script = traffic(&self.inventory.project(job.to()), window);
+        let output = self.host(host).read(&script, window + COUNT).await;
+        let output = output.map_err(|error| error.to_string())?;
+        parse_traffic(&output).map_err(|problem| format!("{}: {problem}", host.name))
+    }
+
     pub(super) async fn take_host(&self, job: &Job, step: &Step, host: &Host) -> Did {
         let claim = Claim {
             owner: job.owner.clone(),

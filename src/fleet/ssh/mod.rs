@@ -28,13 +28,21 @@ pub struct SshFleet {
     pub inventory: Arc<Inventory>,
     /// The servers.
     pub sessions: Sessions,
-    /// What drives the routers.
-    pub connector: Box<dyn Connector>,
+    /// What drives the routers; `None` where none is a machine, and another fleet stands in front of this one.
+    pub connector: Option<Box<dyn Connector>>,
     /// Who watches the routers from outside; nobody, for commands that move nothing.
     pub prober: Option<Arc<Prober>>,
 }
 
 impl SshFleet {
+    /// # Errors
+    /// When no router is a machine.
+    fn connector(&self) -> Result<&dyn Connector, StepError> {
+        self.connector
+            .as_deref()
+            .ok_or_else(|| StepError::failed("this switch is an API, no router is reached by SSH"))
+    }
+
     fn router(&self, router: &Router) -> Session {
         self.sessions.session(&router.server())
     }
@@ -128,7 +136,10 @@ fn named(job: &Job, step: &str) -> String {
 #[async_trait]
 impl Fleet for SshFleet {
     async fn routers(&self) -> Observation {
-        observe::routers::observe(&self.inventory, &self.sessions, self.connector.as_ref()).await
+        match self.connector() {
+            Ok(connector) => observe::routers::observe(&self.inventory, &self.sessions, connector).await,
+            Err(_) => Observation::default(),
+        }
     }
 
     async fn cold(
@@ -148,7 +159,8 @@ impl Fleet for SshFleet {
     }
 
     async fn view(&self, router: &Router) -> Result<RouterView, String> {
-        self.connector
+        let connector = self.connector().map_err(|error| error.to_string())?;
+        connector
             .observe(&self.router(router), router)
             .await
             .map_err(|error| error.to_string())

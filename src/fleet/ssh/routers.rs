@@ -76,7 +76,7 @@ impl SshFleet {
             required: pending.required,
         };
         let armed = self
-            .connector
+            .connector()?
             .arm(&session, &work, &Route::all(to), LEASE)
             .await?;
         job.ledger.delivered(session.name(), &pending);
@@ -120,7 +120,7 @@ impl SshFleet {
             lines: &pending.text,
             required: pending.required,
         };
-        self.connector
+        self.connector()?
             .leave_out(&session, &work, pool, out, step.deadline())
             .await?;
         job.ledger.delivered(session.name(), &pending);
@@ -164,7 +164,7 @@ impl SshFleet {
         loop {
             job.go_on()?;
             let view = self
-                .connector
+                .connector()?
                 .observe(&session, router)
                 .await
                 .map_err(|error| StepError::failed(format!("{}: {error}", router.name)))?;

@@ -27,6 +27,7 @@ async fn server(answer: fn(u64) -> Option<String>) -> ProbeTarget {
         router: "lb1".into(),
         url,
         host_header: None,
+        lookup: None,
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         problems,
         backends: BTreeMap::new(),
         left_out: BTreeMap::new(),
+        caches: None,
     })
 }
 

@@ -142,6 +142,7 @@ pub(super) fn view(output: &Output) -> Result<RouterView, String> {
         problems: answer.problems,
         backends,
         left_out: BTreeMap::new(),
+        caches: None,
     })
 }
 

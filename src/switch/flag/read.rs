@@ -29,6 +29,7 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         problems: Vec::new(),
         backends: BTreeMap::new(),
         left_out: BTreeMap::new(),
+        caches: None,
     })
 }
 

@@ -36,6 +36,7 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
         problems: text("problems").lines().map(str::to_owned).collect(),
         backends: BTreeMap::new(),
         left_out: BTreeMap::new(),
+        caches: None,
     })
 }
 

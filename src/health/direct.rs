@@ -1,0 +1,96 @@
+//! Asks servers at the addresses that a DNS name leads to, as clients would: the name's URL, at an address of ours.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use reqwest::Url;
+
+use super::web;
+use crate::http;
+use crate::inventory::{Inventory, Router};
+
+/// Longest that one answer may take: a client would not wait longer for a page.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Answers in a row that show that an address serves one release.
+const IN_A_ROW: u32 = 3;
+/// Pause before an address that gave another answer is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Status and body of one request for `path` to the router's URL, sent to `record`: an address, or a name that leads to one.
+///
+/// # Errors
+/// In words, when no answer came in time.
+pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, String), String> {
+    let url = format!("{}{path}", router.url.trim_end_matches('/'));
+    let mut url: Url = url.parse().map_err(|error| format!("{url}: {error}"))?;
+    let port = url.port_or_known_default().unwrap_or(80);
+    let addresses: Vec<SocketAddr> = match record.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => tokio::net::lookup_host((record, port))
+            .await
+            .map_err(|error| format!("{record} leads nowhere: {error}"))?
+            .collect(),
+    };
+    if let Some(host) = &router.host_header {
+        url.set_host(Some(host))
+            .map_err(|error| format!("{host}: {error}"))?;
+    }
+    let name = url.host_str().unwrap_or_default().to_owned();
+    let client = web::builder()
+        .timeout(ANSWER)
+        .resolve_to_addrs(&name, &addresses)
+        .build();
+    let client = client.map_err(|error| web::deepest(&error))?;
+    let answer = async {
+        let response = client.get(url).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await?))
+    };
+    answer.await.map_err(|error: reqwest::Error| {
+        if error.is_timeout() {
+            format!("no answer within {ANSWER:?}")
+        } else {
+            web::deepest(&error)
+        }
+    })
+}
+
+/// Waits until each of these addresses answers as `tag`, several times in a row.
+///
+/// # Errors
+/// The ones that did not in time, with what they last said.
+pub async fn answers(
+    inventory: &Inventory,
+    records: &[String],
+    tag: &str,
+    within: Duration,
+) -> Result<(), Vec<String>> {
+    let (Some(router), identity) = (inventory.switch.routers.first(), &inventory.app.identity) else {
+        return Ok(());
+    };
+    let until = Instant::now() + within;
+    let asked = records.iter().map(|record| async move {
+        let mut streak = 0;
+        loop {
+            let said = match ask(router, &identity.path, record).await {
+                Ok((200..=299, body)) => http::identity(&body, identity.json.as_deref())
+                    .unwrap_or_else(|| "an answer without a release".to_owned()),
+                Ok((status, _)) => format!("status {status}"),
+                Err(problem) => problem,
+            };
+            streak = if said == tag { streak + 1 } else { 0 };
+            if streak >= IN_A_ROW {
+                return None;
+            }
+            if Instant::now() >= until {
+                return Some(format!("{record} ({said})"));
+            }
+            if streak == 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    });
+    let missing: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
+}

@@ -1,0 +1,61 @@
+//! What a plan says of caches, for switches whose answers are kept by resolvers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Action, Steps};
+use crate::inventory::{Inventory, Pool};
+use crate::observe::Observation;
+use crate::switch::Caches;
+
+/// What was read of caches; `None` where the switch's answers are not cached.
+fn caches(seen: &Observation) -> Option<&Caches> {
+    seen.readable()
+        .find_map(|(_, router)| router.view.caches.as_ref())
+}
+
+/// Lowers a TTL that is above the inventory's, first of all, so that it runs out while the release is brought up.
+pub(super) fn lower<'a>(steps: Steps<'a>, seen: &Observation) -> Steps<'a> {
+    match caches(seen) {
+        Some(caches) if caches.ttl_s > caches.wanted_s || caches.long_until.is_some() => steps.on_routers(
+            Action::LowerTtl,
+            format!(
+                "lower the TTL from {} s to {} s, and wait before the flip until the last answer of the higher one has run out",
+                caches.ttl_s, caches.wanted_s
+            ),
+        ),
+        _ => steps,
+    }
+}
+
+/// When clients meet the pool that is flipped to, to be said beside the flip; nothing where they do at once.
+pub(super) fn when(seen: &Observation, from: Pool, lowered: bool) -> String {
+    let Some(caches) = caches(seen) else {
+        return String::new();
+    };
+    let ttl = if lowered {
+        caches.ttl_s.min(caches.wanted_s)
+    } else {
+        caches.ttl_s
+    };
+    let long = caches
+        .long_until
+        .filter(|until| !lowered && *until > Timestamp::now())
+        .map_or_else(String::new, |until| {
+            format!(", those of an earlier TTL until {until}")
+        });
+    format!("; caches may lead clients to {from} for {ttl} s more{long}")
+}
+
+/// How long a start in this pool may have to wait for caches, beyond its own deadline.
+pub(super) fn horizon(inventory: &Inventory, seen: &Observation, pool: Pool) -> Option<String> {
+    let left = caches(seen)?.left_for(pool, Timestamp::now());
+    (left > Duration::ZERO).then(|| {
+        format!(
+            "caches may lead clients of {} to {pool} for {} s more: what runs there is replaced after that, once nobody comes",
+            inventory.app.name,
+            left.as_secs() + 1
+        )
+    })
+}

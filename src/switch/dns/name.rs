@@ -1,0 +1,306 @@
+//! One name whose records are one pool's or the other's, at any provider: what it leads to, whether all authoritative
+//! servers say so, and the one change that leads it elsewhere.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use tokio::sync::OnceCell;
+
+use super::note;
+use super::records::{self, classify};
+use super::zone::{Kind, RecordSet, Replace, Zone};
+use super::{ask, place};
+use crate::health::direct;
+use crate::inventory::dns::Dns;
+use crate::inventory::{Inventory, Pool, Router};
+use crate::switch::api::{Api, ApiError, Change, Seen};
+use crate::switch::servers::health;
+use crate::switch::{BackendServer, Finding, Route, RouterView, Worker, whole};
+
+/// Longest that an authoritative server may take to answer one question.
+const ASK: Duration = Duration::from_secs(2);
+
+/// The switch that a name is.
+pub struct Name {
+    dns: Dns,
+    zone: Arc<dyn Zone>,
+    router: Router,
+    health: String,
+    /// The authoritative servers, found once.
+    servers: OnceCell<Vec<(String, SocketAddr)>>,
+}
+
+impl Name {
+    /// The name of `[switch.dns]`, in a zone.
+    ///
+    /// # Errors
+    /// [`ApiError::Refused`] when the environment has no router to stand for it.
+    pub fn new(dns: &Dns, zone: Arc<dyn Zone>, inventory: &Inventory) -> Result<Name, ApiError> {
+        let Some(router) = inventory.switch.routers.first() else {
+            return Err(ApiError::Refused {
+                problem: "the environment has no name".to_owned(),
+                hint: "give `switch.dns.name`".to_owned(),
+            });
+        };
+        Ok(Name {
+            dns: dns.clone(),
+            zone,
+            router: router.clone(),
+            health: health(inventory).0.to_owned(),
+            servers: OnceCell::new(),
+        })
+    }
+
+    /// The zone's authoritative servers: those of the inventory, else its NS records'.
+    async fn servers(&self) -> Result<&[(String, SocketAddr)], String> {
+        let found = self
+            .servers
+            .get_or_try_init(|| async {
+                if self.dns.nameservers.is_empty() {
+                    let resolvers = place::all(&self.dns.resolvers).await?;
+                    return ask::nameservers(&self.dns.zone, &resolvers).await;
+                }
+                let places = place::all(&self.dns.nameservers).await?;
+                Ok(self.dns.nameservers.iter().cloned().zip(places).collect())
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// What the other authoritative servers give out that is not what stands there: `(server, route)`, problems, and the
+    /// highest TTL.
+    async fn secondaries(&self, set: &RecordSet, live: Pool) -> (Vec<Worker>, Vec<String>, u32) {
+        // Where they cannot be found, `doctor` says so; the provider's own word stays.
+        let servers = self.servers().await.unwrap_or_default();
+        let answers = join_all(servers.iter().map(|(name, address)| async move {
+            (
+                name,
+                ask::ask(*address, &self.dns.name, set.kind, false, ASK).await,
+            )
+        }))
+        .await;
+        let (mut workers, mut problems, mut ttl) = (Vec::new(), Vec::new(), set.ttl);
+        for (server, answer) in answers {
+            match answer {
+                Ok(Some(answer)) => {
+                    ttl = ttl.max(answer.ttl);
+                    match classify(&self.dns, answer.kind, &answer.values) {
+                        Some(pool) if pool == live => {}
+                        Some(pool) => workers.push(Worker {
+                            pid: server.clone(),
+                            route: Route::all(pool),
+                        }),
+                        None => problems.push(format!(
+                            "{server} gives out {}, which is neither pool's",
+                            answer.values.join(", ")
+                        )),
+                    }
+                }
+                Ok(None) => match self.other_kind(server, servers, set.kind, live).await {
+                    Some(worker) => workers.push(worker),
+                    None => problems.push(format!("{server} gives out no {} record", set.kind)),
+                },
+                // Nobody is led anywhere by a server that does not answer.
+                Err(_) => {}
+            }
+        }
+        (workers, problems, ttl)
+    }
+
+    /// A server that still has the other pool's records, where those are of another type.
+    async fn other_kind(
+        &self,
+        server: &str,
+        servers: &[(String, SocketAddr)],
+        kind: Kind,
+        live: Pool,
+    ) -> Option<Worker> {
+        let (_, address) = servers.iter().find(|(name, _)| name == server)?;
+        let others = records::wanted(&self.dns, live.other(), 0);
+        let other = others.iter().find(|set| set.kind != kind)?;
+        let answer = ask::ask(*address, &self.dns.name, other.kind, false, ASK)
+            .await
+            .ok()??;
+        let pool = classify(&self.dns, answer.kind, &answer.values)?;
+        Some(Worker {
+            pid: server.to_owned(),
+            route: Route::all(pool),
+        })
+    }
+
+    /// Both pools' addresses, asked as clients would.
+    async fn backends(&self) -> BTreeMap<Pool, Vec<BackendServer>> {
+        let pools = Pool::ALL.map(|pool| async move {
+            let asked = self.dns.records(pool).iter().map(|record| async move {
+                let said = direct::ask(&self.router, &self.health, record).await;
+                let up = matches!(said, Ok((100..=499, _)));
+                BackendServer {
+                    name: record.clone(),
+                    status: match said {
+                        Ok((status, _)) if up => format!("UP ({status})"),
+                        Ok((status, _)) => format!("DOWN (status {status})"),
+                        Err(problem) => format!("DOWN ({problem})"),
+                    },
+                    up,
+                    active: true,
+                    sessions: 0,
+                    queued: 0,
+                }
+            });
+            (pool, join_all(asked).await)
+        });
+        join_all(pools).await.into_iter().collect()
+    }
+
+    /// The pool whose records all of these are.
+    fn pool_of(&self, sets: &[RecordSet]) -> Result<Pool, ApiError> {
+        let is = |pool: &Pool| records::same(sets, &records::wanted(&self.dns, *pool, 0));
+        Pool::ALL.into_iter().find(is).ok_or_else(|| {
+            let found: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            let found = if found.is_empty() { "none".to_owned() } else { found.join("; ") };
+            ApiError::Refused {
+                problem: format!(
+                    "{}: expected the records of blue ({}) or of green ({}), found {found}: pointsman did not write these, and changes none of them",
+                    self.dns.name,
+                    self.dns.blue.join(", "),
+                    self.dns.green.join(", ")
+                ),
+                hint: "set the name to one pool's records by hand, once; `pointsman switch config` prints them".to_owned(),
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Api for Name {
+    async fn read(&self) -> Result<Seen, ApiError> {
+        let names = [self.dns.name.as_str(), self.dns.note.as_str()];
+        let (sets, backends) = futures::future::join(self.zone.read(&names), self.backends()).await;
+        let (texts, sets): (Vec<RecordSet>, Vec<RecordSet>) = sets?
+            .into_iter()
+            .filter(|set| (set.kind == Kind::Txt) == (set.name == self.dns.note))
+            .partition(|set| set.kind == Kind::Txt);
+        let note = texts
+            .first()
+            .map(|set| note::join(&set.values))
+            .transpose()
+            .map_err(|problem| ApiError::Refused {
+                problem: format!("{}: {problem}", self.dns.note),
+                hint: "give another name with `switch.dns.note`, or take that text away".to_owned(),
+            })?;
+        let live = self.pool_of(&sets)?;
+        let (mut workers, mut problems) = (Vec::new(), Vec::new());
+        let mut ttl = 0;
+        for set in &sets {
+            let (lagging, wrong, highest) = self.secondaries(set, live).await;
+            workers.extend(lagging);
+            problems.extend(wrong);
+            ttl = ttl.max(highest);
+        }
+        Ok(Seen {
+            view: RouterView {
+                live: Route::all(live),
+                persisted: Some(Route::all(live)),
+                workers,
+                problems,
+                backends,
+                left_out: BTreeMap::new(),
+                caches: None,
+            },
+            note,
+            ttl: Some(ttl),
+            raw: sets.iter().chain(&texts).flat_map(records::lines).collect(),
+        })
+    }
+
+    async fn change(&self, seen: &Seen, change: &Change<'_>) -> Result<(), ApiError> {
+        let before = records::parse(&seen.raw);
+        let policy = u32::try_from(self.dns.ttl.as_secs()).unwrap_or(u32::MAX).max(1);
+        let old_note = before.iter().find(|set| set.name == self.dns.note).cloned();
+        let new_note = RecordSet {
+            name: self.dns.note.clone(),
+            kind: Kind::Txt,
+            ttl: policy,
+            values: note::split(change.note, self.zone.longest_text()),
+        };
+        let mut sets = vec![Replace {
+            old: old_note,
+            new: Some(new_note),
+        }];
+        let old: Vec<RecordSet> = before
+            .into_iter()
+            .filter(|set| set.name == self.dns.name)
+            .collect();
+        let to = match &change.to {
+            Some(to) => Some(whole(to).map_err(|problem| ApiError::Refused {
+                problem,
+                hint: String::new(),
+            })?),
+            None => change.ttl.and(seen.view.live.settled()),
+        };
+        if let Some(pool) = to {
+            let new = records::wanted(&self.dns, pool, change.ttl.unwrap_or(policy));
+            sets.extend(records::replaced(old, new));
+        }
+        self.zone.replace(&sets).await
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        let name = &self.router.name;
+        let mut findings = self.zone.doctor().await;
+        match self.read().await {
+            Ok(seen) => {
+                let words = format!(
+                    "{name} leads to {}, TTL {} s",
+                    seen.view.live,
+                    seen.ttl.unwrap_or_default()
+                );
+                findings.push(Finding::good(name, words));
+                if let Some(drift) = seen.view.drift() {
+                    findings.push(Finding::bad(
+                        name,
+                        drift,
+                        "wait for the secondaries, or see why they lag",
+                    ));
+                }
+            }
+            Err(error) => findings.push(Finding::bad(
+                name,
+                error.to_string(),
+                error.hint().unwrap_or("see the error"),
+            )),
+        }
+        match self.servers().await {
+            Ok(servers) => {
+                for (server, address) in servers {
+                    let asked = ask::ask(*address, &self.dns.name, Kind::A, false, ASK).await;
+                    findings.push(match asked {
+                        Ok(_) => Finding::good(name, format!("{server} ({address}) answers")),
+                        Err(problem) => Finding::bad(
+                            name,
+                            format!("{server} ({address}) does not answer: {problem}"),
+                            "it is left out of what a flip waits for until it answers",
+                        ),
+                    });
+                }
+            }
+            Err(problem) => findings.push(Finding::bad(
+                name,
+                format!(
+                    "the authoritative servers of {} cannot be found: {problem}",
+                    self.dns.zone
+                ),
+                "give them with `switch.dns.nameservers`",
+            )),
+        }
+        findings
+    }
+
+    fn config(&self, _: &Inventory) -> String {
+        records::first_time(&self.dns)
+    }
+}

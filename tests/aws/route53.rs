@@ -1,0 +1,295 @@
+//! A hosted zone: what is written is read again, and what somebody else wrote is not written over.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pointsman::inventory::provider::Aws;
+use pointsman::switch::api::ApiError;
+use pointsman::switch::dns::{Kind, Route53, Zone as _};
+use secrecy::SecretString;
+
+use super::moto::Moto;
+use super::strict::Strict;
+use super::{replace, set};
+
+const NAME: &str = "www.example.com";
+const NOTE: &str = "_pointsman.www.example.com";
+
+fn zone(settings: &Aws) -> Route53 {
+    Route53::new(settings, "example.com").unwrap()
+}
+
+/// moto checks every signature (with botocore, another hand's code) and the policy that is printed.
+#[tokio::test]
+async fn everything_that_moto_knows() {
+    let moto = Moto::start().await;
+    let id = moto.zone("example.com", false).await;
+    let settings = Aws {
+        hosted_zone: Some(id.clone()),
+        ..moto.user("free", None).await
+    };
+    // moto ties no policy to a resource, so the actions alone are proved.
+    let policy = zone(&settings).policy();
+    let policy = policy
+        .replace(&format!("arn:aws:route53:::hostedzone/{id}"), "*")
+        .replace("arn:aws:route53:::change/*", "*");
+    let allowed = Aws {
+        hosted_zone: Some(id.clone()),
+        ..moto.user("allowed", Some(&policy)).await
+    };
+    moto.check_keys().await;
+    round_trips(&allowed).await;
+    keys_are_refused(&allowed, &settings).await;
+    other_zones(&moto, &allowed).await;
+    foreign_records(&moto, &id, &allowed).await;
+}
+
+async fn round_trips(settings: &Aws) {
+    let zone = zone(settings);
+    let one = set(NAME, Kind::A, &["192.0.2.1", "192.0.2.2"]);
+    let six = set(NAME, Kind::Aaaa, &["2001:db8::1"]);
+    let note: String = (0..3_000_u32)
+        .map(|i| char::from(b' ' + (i * 7 % 95) as u8))
+        .collect();
+    let note = set(NOTE, Kind::Txt, &[&note]);
+    let since = Instant::now();
+    let all = [&one, &six, &note].map(|set| replace(None, Some(set)));
+    zone.replace(&all).await.unwrap();
+    let read = zone.read(&[NAME, NOTE]).await.unwrap();
+    assert_eq!(read, [one.clone(), six.clone(), note.clone()]);
+    println!(
+        "three sets, a text of 3000 bytes among them: written and read in {:?}",
+        since.elapsed()
+    );
+
+    let alias = set(NAME, Kind::Cname, &["green.example.com"]);
+    let other = set(NOTE, Kind::Txt, &["short \"and\" \\ strange\tü"]);
+    zone.replace(&[
+        replace(Some(&one), None),
+        replace(Some(&six), None),
+        replace(None, Some(&alias)),
+        replace(Some(&note), Some(&other)),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(
+        zone.read(&[NAME, NOTE]).await.unwrap(),
+        [alias.clone(), other.clone()]
+    );
+    // moto takes a set that once stood there for one that stands there, so this one is new, and what is only compared is
+    // compared in `strict`.
+    let two = set(NAME, Kind::A, &["192.0.2.3"]);
+    zone.replace(&[replace(Some(&alias), None), replace(None, Some(&two))])
+        .await
+        .unwrap();
+    assert_eq!(zone.read(&[NAME]).await.unwrap(), std::slice::from_ref(&two));
+    assert_eq!(zone.read(&["nothing.example.com"]).await.unwrap(), []);
+    for finding in zone.doctor().await {
+        assert!(finding.ok, "{finding:?}");
+    }
+}
+
+async fn keys_are_refused(allowed: &Aws, without_policy: &Aws) {
+    let wrong_secret = Aws {
+        secret_key: Some(SecretString::from("wrong-secret".to_owned())),
+        ..allowed.clone()
+    };
+    let unknown = Aws {
+        access_key: Some("AKIANOBODY".to_owned()),
+        ..allowed.clone()
+    };
+    for (settings, cure) in [
+        (&wrong_secret, "switch.aws.secret_key"),
+        (&unknown, "switch.aws.access_key"),
+        (without_policy, "pointsman switch config"),
+    ] {
+        let error = zone(settings).read(&[NAME]).await.unwrap_err();
+        assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
+        assert!(error.hint().unwrap().contains(cure), "{error:?}");
+        assert!(!format!("{error:?}").contains("wrong-secret"), "{error:?}");
+        println!("{error}");
+        assert!(zone(settings).doctor().await.iter().any(|finding| !finding.ok));
+    }
+}
+
+async fn other_zones(moto: &Moto, allowed: &Aws) {
+    let named = Aws {
+        hosted_zone: None,
+        ..allowed.clone()
+    };
+    // Found by its name.
+    assert_eq!(zone(&named).read(&[NAME]).await.unwrap().len(), 1);
+    let missing = Aws {
+        hosted_zone: Some("Z0000000000000000000".to_owned()),
+        ..allowed.clone()
+    };
+    let error = zone(&missing).read(&[NAME]).await.unwrap_err();
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("hosted_zone")),
+        "{error:?}"
+    );
+    let error = Route53::new(&named, "example.org")
+        .unwrap()
+        .read(&[NAME])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("found none"), "{error:?}");
+    // A wrong one is not taken for an empty one.
+    moto.check_nothing().await;
+    let other = moto.zone("example.net", false).await;
+    moto.zone("example.com", false).await;
+    let wrong = Aws {
+        hosted_zone: Some(other),
+        ..allowed.clone()
+    };
+    let error = zone(&wrong).read(&[NAME]).await.unwrap_err();
+    assert!(error.to_string().contains("example.net, public"), "{error:?}");
+    let error = zone(&named).read(&[NAME]).await.unwrap_err();
+    assert!(
+        error.to_string().contains("expected one public hosted zone"),
+        "{error:?}"
+    );
+}
+
+async fn foreign_records(moto: &Moto, id: &str, allowed: &Aws) {
+    let create = |name: &str, inner: &str| {
+        format!(
+            "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch>\
+             <Changes><Change><Action>CREATE</Action><ResourceRecordSet><Name>{name}</Name><Type>A</Type>{inner}\
+             </ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
+        )
+    };
+    let path = format!("/hostedzone/{id}/rrset/");
+    let alias = "<AliasTarget><HostedZoneId>Z35SXDOTRQ7X7K</HostedZoneId><DNSName>lb.example.net.</DNSName>\
+                 <EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>";
+    moto.route53(&path, create("alias.example.com", alias)).await;
+    let weighted = "<SetIdentifier>half</SetIdentifier><Weight>10</Weight><TTL>60</TTL><ResourceRecords>\
+                    <ResourceRecord><Value>192.0.2.7</Value></ResourceRecord></ResourceRecords>";
+    moto.route53(&path, create("weighted.example.com", weighted))
+        .await;
+    for (name, shown) in [
+        ("alias.example.com", "lb.example.net"),
+        ("weighted.example.com", "Weight 10"),
+    ] {
+        let error = zone(allowed).read(&[name]).await.unwrap_err();
+        assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
+        assert!(error.to_string().contains(shown), "{error}");
+        println!("{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_wrote_is_not_written_over() {
+    let strict = Strict::start().await;
+    strict.put(NAME, "A", 60, &["192.0.2.1"]);
+    strict.put(NOTE, "TXT", 60, &["\"epoch 7\""]);
+    strict.put("other.example.com", "A", 60, &["192.0.2.7"]);
+    let zone = zone(&strict.settings());
+    let (a, txt) = (
+        set(NAME, Kind::A, &["192.0.2.1"]),
+        set(NOTE, Kind::Txt, &["epoch 7"]),
+    );
+    let seen = zone.read(&[NAME, NOTE]).await.unwrap();
+    assert_eq!(seen, [a.clone(), txt.clone()]);
+    let before = strict.sets();
+
+    let (other, new) = (
+        set(NAME, Kind::A, &["192.0.2.9"]),
+        set(NOTE, Kind::Txt, &["epoch 8"]),
+    );
+    let late = set(NOTE, Kind::Txt, &["epoch 6"]);
+    let gone = set("gone.example.com", Kind::A, &["192.0.2.1"]);
+    for changes in [
+        // Another value; one that is only compared; one that is gone; one that is there already.
+        vec![replace(Some(&late), Some(&new)), replace(Some(&a), Some(&other))],
+        vec![replace(Some(&late), Some(&late)), replace(Some(&a), Some(&other))],
+        vec![replace(Some(&gone), None), replace(Some(&a), Some(&other))],
+        vec![replace(None, Some(&new)), replace(Some(&a), Some(&other))],
+    ] {
+        let error = zone.replace(&changes).await.unwrap_err();
+        assert!(matches!(error, ApiError::Stale { .. }), "{error:?}");
+        assert_eq!(strict.sets(), before, "nothing changed");
+    }
+    // What can never be is no matter of time.
+    let elsewhere = set("www.example.org", Kind::A, &["192.0.2.1"]);
+    let error = zone
+        .replace(&[replace(None, Some(&elsewhere))])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("not permitted in zone"), "{error:?}");
+    assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
+
+    strict.state.lock().unwrap().pending = 1;
+    zone.replace(&[replace(Some(&txt), Some(&new)), replace(Some(&a), Some(&other))])
+        .await
+        .unwrap();
+    assert_eq!(zone.read(&[NAME, NOTE]).await.unwrap(), [other, new]);
+    assert_eq!(
+        strict.state.lock().unwrap().asked,
+        2,
+        "it waited until the change was in sync"
+    );
+}
+
+/// People write what pointsman would not, and a DELETE has to name it so.
+#[tokio::test]
+async fn what_people_wrote_is_deleted_letter_by_letter() {
+    let strict = Strict::start().await;
+    strict.put(NAME, "AAAA", 300, &["2001:0DB8:0:0:0:0:0:2", "2001:DB8::1"]);
+    strict.put(NOTE, "TXT", 300, &["\"cut \" \"here\\041\""]);
+    strict.put("alias.example.com", "CNAME", 300, &["Blue.Example.COM"]);
+    let zone = zone(&strict.settings());
+    let read = zone.read(&[NAME, NOTE, "alias.example.com"]).await.unwrap();
+    assert_eq!(read[0].values, ["2001:db8::1", "2001:db8::2"]);
+    assert_eq!(read[1].values, ["cut here!"]);
+    assert_eq!(read[2].values, ["blue.example.com"]);
+    let compared: Vec<_> = read.iter().map(|set| replace(Some(set), Some(set))).collect();
+    let before = strict.sets();
+    zone.replace(&compared).await.unwrap();
+    assert_eq!(
+        strict.sets(),
+        before,
+        "what is only compared stays as it was written"
+    );
+    let gone: Vec<_> = read.iter().map(|set| replace(Some(set), None)).collect();
+    zone.replace(&gone).await.unwrap();
+    assert!(strict.sets().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_eight_at_once_one_wins() {
+    const ROUNDS: usize = 100;
+    let strict = Strict::start().await;
+    strict.put(NOTE, "TXT", 60, &["\"start\""]);
+    let zones: Vec<Arc<Route53>> = (0..8).map(|_| Arc::new(zone(&strict.settings()))).collect();
+    let since = Instant::now();
+    let mut stale = 0;
+    for round in 0..ROUNDS {
+        let old = zones[0].read(&[NOTE]).await.unwrap().remove(0);
+        let tries = zones.iter().enumerate().map(|(who, zone)| {
+            let (zone, old) = (Arc::clone(zone), old.clone());
+            tokio::spawn(async move {
+                let new = set(NOTE, Kind::Txt, &[&format!("round {round} of {who}")]);
+                (who, zone.replace(&[replace(Some(&old), Some(&new))]).await)
+            })
+        });
+        let mut winners = Vec::new();
+        for (who, result) in futures::future::try_join_all(tries).await.unwrap() {
+            match result {
+                Ok(()) => winners.push(who),
+                Err(ApiError::Stale { .. }) => stale += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let [winner] = winners[..] else {
+            panic!("round {round}: {winners:?} won");
+        };
+        let found = zones[0].read(&[NOTE]).await.unwrap();
+        assert_eq!(found[0].values, [format!("round {round} of {winner}")]);
+    }
+    assert_eq!((stale, strict.state.lock().unwrap().done), (7 * ROUNDS, ROUNDS));
+    println!(
+        "{ROUNDS} rounds of 8: one winner each, {stale} were stale, in {:?}",
+        since.elapsed()
+    );
+}

@@ -1,0 +1,100 @@
+//! Real name servers as processes of the test: started, killed, and ended with it.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest that anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port that is free now, for UDP and TCP: below those that the system gives to connections, which come and go.
+pub fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(15_000..32_000);
+        let both = (
+            TcpListener::bind(("127.0.0.1", port)),
+            UdpSocket::bind(("127.0.0.1", port)),
+        );
+        if let (Ok(_), Ok(_)) = both {
+            return port;
+        }
+    }
+}
+
+pub fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Runs a command that must succeed.
+pub fn must(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Asks until it is so.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) -> Duration {
+    let since = Instant::now();
+    while !so().await {
+        assert!(since.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    since.elapsed()
+}
+
+/// A server that runs; killed when dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    pub fn start(command: &mut Command, log: &Path) -> Process {
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Process {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// Asks until it answers.
+    pub async fn until<F: Future<Output = bool>>(&mut self, mut ready: impl FnMut() -> F) {
+        let since = Instant::now();
+        while !ready().await {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && since.elapsed() < PATIENCE,
+                "the server did not start ({ended:?}): {}",
+                std::fs::read_to_string(&self.log).unwrap_or_default()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // By SIGKILL, so that what is to outlive it must be on the disk.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
