@@ -34,6 +34,7 @@ pub struct Switch {
 
 /// What drives the routers, with the settings of each.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub enum Connector {
     /// `connector = "haproxy"` with `[switch.haproxy]`.
     Haproxy(Haproxy),
