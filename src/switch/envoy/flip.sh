@@ -29,12 +29,12 @@ is_back() { ask_envoy && [ "$route $green" = "$had" ] && agrees; }
 
 # Envoy does not do as the file says, so it looks at another or cannot read this one: the old one goes back.
 put_back() {
-  said="$route with $green % for green"
+  instead="$route with $green % for green"
   printf '%s\n' "$was" | write_new && mv -f "$new" "$FILE" ||
-    say_fail 4 "$FILE says $VALUE and could not be put back; Envoy says $said"
+    say_fail 4 "$FILE says $VALUE and could not be put back; Envoy says $instead"
   settle "$folder"
   until_true "$TAKES" is_back || say_fail 4 "$FILE was put back, and Envoy does not say that it does as before: ${route:-$why}"
-  say_fail 3 "expected Envoy to have $VALUE with $SHARE % for green after $FILE said so, found $said: does it watch that file? see $see_config"
+  say_fail 3 "expected Envoy to have $VALUE with $SHARE % for green after $FILE said so, found $instead: does it watch that file? see $see_config"
 }
 
 commit() {
