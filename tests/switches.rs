@@ -113,7 +113,10 @@ fn an_envoy_that_looks_elsewhere_is_told() {
     let (problem, in_doubt) = program.flipped(&armed.commit()).unwrap_err();
     println!("envoy: {problem}");
     assert!(!in_doubt, "{problem}");
-    assert!(problem.contains("found blue:blue:0 with 0 % for green"), "{problem}");
+    assert!(
+        problem.contains("found blue:blue:0 with 0 % for green"),
+        "{problem}"
+    );
     assert_eq!(
         fs::read(program.path("flags/shop.json")).unwrap(),
         before,
