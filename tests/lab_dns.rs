@@ -326,7 +326,7 @@ async fn a_run_that_died_or_slept() {
         assert!(matches!(ran.code(), 0 | 50), "{}", ran.text());
         let led = names.led_to();
         let wanted = if end == "resume" || ran.code() == 50 {
-            &led != &before
+            led != before
         } else {
             led == before
         };
@@ -387,7 +387,7 @@ async fn the_pool_that_was_left_hands_requests_on() {
     none_lost("handed on", &shots);
     let mut handed_on = 0;
     for (number, (at, tag, left)) in moves.iter().enumerate() {
-        let until = moves.get(number + 1).map_or_else(Instant::now, |(_, ..)| {
+        let until = moves.get(number + 1).map_or_else(Instant::now, |_| {
             // The next command begins to move traffic some time before it ends.
             *at + Duration::from_secs(2)
         });

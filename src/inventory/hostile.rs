@@ -84,6 +84,15 @@ min_up = 1
 flags = "/etc/flags"
 status_port = 9180
 min_up = 1
+[switch.envoy]
+folder = "/etc/envoy/pointsman"
+status_port = 9180
+min_up = 1
+[switch.kamal_proxy]
+service = "shop"
+command = ["kamal-proxy"]
+state = ["cat", "state"]
+options = ["--tls"]
 [switch.exec]
 program = "/usr/local/bin/switch"
 args = ["a b"]
@@ -177,12 +186,14 @@ fn extra(pointer: &str) -> Option<&'static str> {
         }
         _ if in_list && pointer.starts_with("/migrate/command") => None,
         _ if in_list && pointer.starts_with("/switch/exec/args") => None,
+        // Words of a command line, which no shell takes apart.
+        _ if in_list && pointer.starts_with("/switch/kamal_proxy/") => None,
         "url" if pointer == "/state/url" => None,
         _ if in_list && pointer.starts_with("/state/endpoints") => Some("~%+,:@[]"),
         _ if in_list && pointer.starts_with("/migrate/watch") => Some("~%?&=+,:@"),
         _ if in_list => Some("@:[]"),
         "path" if pointer != "/app/path" => Some("~%?&=+,:@"),
-        "path" | "socket" | "master_socket" | "map" | "flags" | "program" => Some("@+"),
+        "path" | "socket" | "master_socket" | "map" | "flags" | "folder" | "program" => Some("@+"),
         "compose" | "env_file" | "ca" | "ca_file" | "identity" | "known_hosts" | "config" | "extends" => {
             Some("~@+,=:%^")
         }

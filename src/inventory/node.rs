@@ -63,7 +63,9 @@ impl Node {
             serde_json::Value::Number(number) => Value::Integer(number.as_i64().unwrap_or_default().into()),
             serde_json::Value::Bool(bool) => Value::Boolean(*bool),
             serde_json::Value::Object(_) => Value::Table(Table::new()),
-            serde_json::Value::Array(_) => Value::Array(Vec::new()),
+            serde_json::Value::Array(items) => {
+                Value::Array(items.iter().map(|item| Node::from_json(item, place)).collect())
+            }
             serde_json::Value::Null => Value::Bad,
         };
         Node::new(value, place.clone())

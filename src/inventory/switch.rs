@@ -34,6 +34,7 @@ pub struct Switch {
 
 /// What drives the routers, with the settings of each.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub enum Connector {
     /// `connector = "haproxy"` with `[switch.haproxy]`.
     Haproxy(Haproxy),
@@ -41,6 +42,10 @@ pub enum Connector {
     Nginx(Flag),
     /// `connector = "caddy"` with `[switch.caddy]`.
     Caddy(Flag),
+    /// `connector = "envoy"` with `[switch.envoy]`.
+    Envoy(Envoy),
+    /// `connector = "kamal-proxy"` with `[switch.kamal_proxy]`.
+    KamalProxy(KamalProxy),
     /// `connector = "exec"` with `[switch.exec]`.
     Exec(Exec),
     /// A name's records, `[switch.dns]`, at one of the providers.
@@ -75,6 +80,9 @@ impl Connector {
         match self {
             Connector::Haproxy(settings) => settings.min_up,
             Connector::Nginx(settings) | Connector::Caddy(settings) => settings.min_up,
+            Connector::Envoy(settings) => settings.min_up,
+            // It moves to a pool only where it finds every server of it healthy.
+            Connector::KamalProxy(_) => None,
             Connector::Exec(settings) => settings.min_up,
             Connector::Dns(settings, _) => settings.min_up,
             Connector::Elbv2(_) => None,
@@ -115,6 +123,12 @@ pub(super) struct SwitchTable {
     /// Settings for `connector = "caddy"`.
     #[schemars(extend("default" = {}))]
     caddy: Flag,
+    /// Settings for `connector = "envoy"`.
+    #[schemars(extend("default" = {}))]
+    envoy: Envoy,
+    /// Settings for `connector = "kamal-proxy"`.
+    #[schemars(extend("default" = {}))]
+    kamal_proxy: KamalProxy,
     /// Settings for `connector = "exec"`.
     #[schemars(extend("default" = {}))]
     exec: Exec,
@@ -137,6 +151,9 @@ enum ConnectorName {
     Haproxy,
     Nginx,
     Caddy,
+    Envoy,
+    #[serde(rename = "kamal-proxy")]
+    KamalProxy,
     Exec,
     Rfc2136,
     Route53,
@@ -171,6 +188,8 @@ impl SwitchTable {
             ConnectorName::Haproxy => Connector::Haproxy(self.haproxy),
             ConnectorName::Nginx => Connector::Nginx(self.nginx),
             ConnectorName::Caddy => Connector::Caddy(self.caddy),
+            ConnectorName::Envoy => Connector::Envoy(self.envoy),
+            ConnectorName::KamalProxy => Connector::KamalProxy(self.kamal_proxy),
             ConnectorName::Exec => Connector::Exec(self.exec),
             ConnectorName::Rfc2136 => Connector::Dns(self.dns?, Provider::Rfc2136(self.rfc2136?)),
             ConnectorName::Route53 => Connector::Dns(self.dns?, Provider::Route53(self.aws?)),
@@ -236,6 +255,39 @@ pub struct Flag {
     /// Servers of the target pool that must answer each router before a flip. All of them unless given.
     #[schemars(range(min = 1, max = 10_000), example = 1)]
     pub min_up: Option<usize>,
+}
+
+/// How pointsman flips Envoy: by a file of runtime values that it watches, one of which is the share of green.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Envoy {
+    /// Folder on the router for the runtime file, which is called after the app. pointsman replaces the file, so the folder must be writable for the SSH user.
+    #[schemars(extend("grammar" = Grammar::RemotePath, "default" = "/etc/envoy/pointsman"))]
+    pub folder: String,
+    /// Port on the router's loopback address where Envoy says what it does.
+    #[schemars(range(min = 1), extend("default" = 9180))]
+    pub status_port: u16,
+    /// Servers of the target pool that Envoy must find healthy on each router before a flip. All of them unless given.
+    #[schemars(range(min = 1, max = 10_000), example = 1)]
+    pub min_up: Option<usize>,
+}
+
+/// How pointsman flips kamal-proxy: by its own `deploy`, which moves a service to all servers of a pool at once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KamalProxy {
+    /// The service's name in kamal-proxy.
+    #[schemars(extend("grammar" = Grammar::MapKey, "derived" = "`app.name`"), example = &"shop")]
+    pub service: String,
+    /// Its command line on the router; no shell takes it apart. The SSH user must be able to run it.
+    #[schemars(length(min = 1), extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = ["docker", "exec", "kamal-proxy", "kamal-proxy"]))]
+    pub command: Vec<String>,
+    /// What prints its state file on the router: what it does after a restart.
+    #[schemars(length(min = 1), extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = ["docker", "exec", "kamal-proxy", "cat", "/home/kamal-proxy/.config/kamal-proxy/kamal-proxy.state"]))]
+    pub state: Vec<String>,
+    /// Options of `kamal-proxy deploy` for this service, as `--host=` and `--tls`. Each flip sets all of them, so what is missing here is taken away.
+    #[schemars(extend("items" = {"type": "string", "grammar": Grammar::Line}, "default" = []), example = ["--host=shop.example.com"])]
+    pub options: Vec<String>,
 }
 
 /// A program of your own on each router that says what the router does, and moves it. docs/reference/exec.md says what it reads and prints.
@@ -305,6 +357,9 @@ pub(super) fn complete(root: &mut Node) {
     if let Some(haproxy) = root.get_mut(&["switch", "haproxy"]) {
         haproxy.complete("backend", Value::String(format!("{app}_{{pool}}")));
         haproxy.complete("key", Value::String(app.clone()));
+    }
+    if let Some(proxy) = root.get_mut(&["switch", "kamal_proxy"]) {
+        proxy.complete("service", Value::String(app.clone()));
     }
     for connector in ["nginx", "caddy"] {
         if let Some(flag) = root.get_mut(&["switch", connector]) {
@@ -462,7 +517,7 @@ mod tests {
           --> production.toml:17:13
            |
         17 | connector = "haproxi"
-           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `exec`, `rfc2136`, `route53`, `cloudflare`, `digitalocean`, `powerdns`, `elbv2`, found "haproxi"
+           |             ^^^^^^^^^ expected one of `haproxy`, `nginx`, `caddy`, `envoy`, `kamal-proxy`, `exec`, `rfc2136`, `route53`, `cloudflare`, `digitalocean`, `powerdns`, `elbv2`, found "haproxi"
            |
            = help: did you mean `haproxy`?
 

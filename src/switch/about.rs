@@ -36,6 +36,8 @@ pub enum DrainCount {
     Requests,
     /// The router's connections to the pool's servers are counted.
     Connections,
+    /// The program drains by itself, and does not tell how far it is.
+    Unseen,
     /// What the user's program says.
     Own,
     /// Each host's kernel counts the connections that still come to the pool.
@@ -48,6 +50,7 @@ impl DrainCount {
         match self {
             DrainCount::Requests => "requests",
             DrainCount::Connections => "connections",
+            DrainCount::Unseen => "not seen",
             DrainCount::Own => "the program's",
             DrainCount::Hosts => "by the hosts",
         }
@@ -93,6 +96,18 @@ const NGINX: About = About {
 const CADDY: About = About {
     connector: "caddy",
     proven: "Caddy 2.6",
+    ..NGINX
+};
+const ENVOY: About = About {
+    connector: "envoy",
+    leaves_out: false,
+    proven: "Envoy 1.40",
+    ..HAPROXY
+};
+const KAMAL_PROXY: About = About {
+    connector: "kamal-proxy",
+    drain: DrainCount::Unseen,
+    proven: "kamal-proxy 0.9 by hand: no package has it",
     ..NGINX
 };
 
@@ -144,10 +159,12 @@ const ELBV2: About = About {
 };
 
 /// All connectors.
-pub const CONNECTORS: [&About; 10] = [
+pub const CONNECTORS: [&About; 12] = [
     &HAPROXY,
     &NGINX,
     &CADDY,
+    &ENVOY,
+    &KAMAL_PROXY,
     &EXEC,
     &RFC2136,
     &ROUTE53,
@@ -163,6 +180,8 @@ pub fn about(switch: &Switch) -> &'static About {
         Connector::Haproxy(_) => &HAPROXY,
         Connector::Nginx(_) => &NGINX,
         Connector::Caddy(_) => &CADDY,
+        Connector::Envoy(_) => &ENVOY,
+        Connector::KamalProxy(_) => &KAMAL_PROXY,
         Connector::Exec(_) => &EXEC,
         Connector::Dns(_, provider) => match provider {
             Provider::Rfc2136(_) => &RFC2136,

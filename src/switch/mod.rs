@@ -5,9 +5,11 @@ pub mod api;
 mod aws;
 pub mod dns;
 pub mod elbv2;
+pub mod envoy;
 pub mod exec;
 pub mod flag;
 pub mod haproxy;
+pub mod kamal_proxy;
 mod scripted;
 mod servers;
 mod view;
@@ -199,6 +201,12 @@ pub fn connector_for(inventory: &Inventory) -> Option<Box<dyn Connector>> {
         inventory::switch::Connector::Haproxy(settings) => Box::new(haproxy::Haproxy::new(settings.clone())),
         inventory::switch::Connector::Nginx(settings) => flag(flag::Program::Nginx, settings),
         inventory::switch::Connector::Caddy(settings) => flag(flag::Program::Caddy, settings),
+        inventory::switch::Connector::Envoy(settings) => {
+            Box::new(envoy::Envoy::new(settings.clone(), inventory))
+        }
+        inventory::switch::Connector::KamalProxy(settings) => {
+            Box::new(kamal_proxy::KamalProxy::new(settings.clone(), inventory))
+        }
         inventory::switch::Connector::Exec(settings) => {
             Box::new(exec::Exec::new(settings.clone(), inventory))
         }

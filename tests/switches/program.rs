@@ -1,4 +1,5 @@
-//! Real programs as `switch config` sets them up, in a folder of their own: HAProxy, nginx and Caddy.
+//! Real programs as `switch config` sets them up, in a folder of their own: HAProxy, nginx, Caddy, Envoy,
+//! kamal-proxy and Apache.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,15 +7,18 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use pointsman::inventory::switch::{Connector as Settings, Flag};
 use pointsman::inventory::{Inventory, Pool};
 use pointsman::remote::Output;
+use pointsman::switch::envoy::Envoy;
 use pointsman::switch::exec::Exec;
 use pointsman::switch::flag::{FlagFile, Program as Looks};
 use pointsman::switch::haproxy::Haproxy;
+use pointsman::switch::kamal_proxy::KamalProxy;
 use pointsman::switch::{Route, RouterView, Scripted, connector_for};
 use tempfile::TempDir;
 
@@ -29,6 +33,8 @@ pub enum Kind {
     Haproxy,
     Nginx,
     Caddy,
+    Envoy,
+    KamalProxy,
     /// By the worked example of a program of one's own.
     Apache,
 }
@@ -39,14 +45,21 @@ impl Kind {
             Kind::Haproxy => "haproxy",
             Kind::Nginx => "nginx",
             Kind::Caddy => "caddy",
+            Kind::Envoy => "envoy",
+            Kind::KamalProxy => "kamal-proxy",
             Kind::Apache => "exec",
         }
     }
 
-    fn binary(self) -> &'static str {
+    fn binary(self) -> String {
         match self {
-            Kind::Apache => "apache2",
-            other => other.name(),
+            Kind::Apache => "apache2".to_owned(),
+            Kind::Envoy => std::env::var("POINTSMAN_TEST_ENVOY").expect(
+                "POINTSMAN_TEST_ENVOY names Envoy 1.40's program (tests/run.sh installs it, and sets this)",
+            ),
+            Kind::KamalProxy => std::env::var("POINTSMAN_TEST_KAMAL_PROXY")
+                .expect("POINTSMAN_TEST_KAMAL_PROXY names a kamal-proxy that was built by hand"),
+            other => other.name().to_owned(),
         }
     }
 }
@@ -79,6 +92,9 @@ pub struct Program {
     inventory: Inventory,
     pub port: u16,
     child: Option<Child>,
+    /// Envoys that a reload left behind, or will: the last one is the one that stays.
+    successors: Mutex<Vec<Child>>,
+    admin: u16,
     apps: Vec<App>,
 }
 
@@ -109,6 +125,10 @@ impl Program {
             Kind::Nginx | Kind::Caddy => format!(
                 "[switch.{}]\nflags = \"{at}/flags\"\nstatus_port = {status}\n",
                 kind.name()
+            ),
+            Kind::Envoy => format!("[switch.envoy]\nfolder = \"{at}/flags\"\nstatus_port = {status}\n"),
+            Kind::KamalProxy => format!(
+                "[switch.kamal_proxy]\ncommand = [\"{at}/flags/kamal-proxy\"]\nstate = [\"cat\", \"{at}/.config/kamal-proxy/kamal-proxy.state\"]\n"
             ),
             Kind::Apache => format!(
                 "[switch.exec]\nprogram = \"{}\"\nargs = [\"{at}/flags\", \"{status}\", \"/up\"]\n",
@@ -151,6 +171,8 @@ routers = ["127.0.0.1"]
             inventory,
             port,
             child: None,
+            successors: Mutex::default(),
+            admin: free_port(),
             apps,
         };
         program.write_config(status);
@@ -194,6 +216,30 @@ routers = ["127.0.0.1"]
                     "{{\n\tadmin unix/{at}/caddy.sock\n\tauto_https off\n\tstorage file_system {at}/storage\n}}\n{text}"
                 );
                 ("Caddyfile", text)
+            }
+            Kind::Envoy => {
+                let file = config
+                    .lines()
+                    .find_map(|line| line.strip_prefix("#   echo '")?.split('\'').next());
+                let file = file.expect("its first value").to_owned() + "\n";
+                fs::write(self.path("flags/shop.json"), file).expect("written");
+                let text = config
+                    .replace(
+                        "address: 0.0.0.0, port_value: 80 }",
+                        &format!("address: 127.0.0.1, port_value: {port} }}"),
+                    )
+                    .replace("port_value: 9901 }", &format!("port_value: {} }}", self.admin));
+                ("envoy.yaml", text)
+            }
+            Kind::KamalProxy => {
+                let command = format!(
+                    "#!/bin/sh\nKAMAL_PROXY_SOCKET={at}/proxy.sock exec {} \"$@\"\n",
+                    self.kind.binary()
+                );
+                let file = self.path("flags/kamal-proxy");
+                fs::write(&file, command).expect("written");
+                fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("set");
+                ("set-up", config)
             }
             Kind::Apache => {
                 let text = fs::read_to_string(example("shop.conf")).expect("the example");
@@ -240,6 +286,12 @@ routers = ["127.0.0.1"]
             Kind::Haproxy => command.args(["-W", "-S", &at("master.sock"), "-f", &at("haproxy.cfg")]),
             Kind::Nginx => command.args(["-c", &at("nginx.conf"), "-e", &at("log")]),
             Kind::Apache => command.args(["-f", &at("httpd.conf"), "-D", "FOREGROUND"]),
+            Kind::Envoy => command.args(self.envoy_args(0)),
+            Kind::KamalProxy => command
+                .args(["run", "--http-port", &self.port.to_string()])
+                .args(["--https-port", &self.admin.to_string()])
+                .env("HOME", self.dir.path())
+                .env("KAMAL_PROXY_SOCKET", self.path("proxy.sock")),
             Kind::Caddy => command
                 .args(["run", "--adapter", "caddyfile", "--config", &at("Caddyfile")])
                 .env("HOME", self.dir.path()),
@@ -250,6 +302,15 @@ routers = ["127.0.0.1"]
             .spawn()
             .unwrap_or_else(|e| panic!("{} is installed (tests/run.sh does it): {e}", self.kind.name()));
         self.child = Some(child);
+        if self.kind == Kind::KamalProxy && !self.path(".config/kamal-proxy/kamal-proxy.state").exists() {
+            self.wait("it to be set up", || {
+                let set_up = Command::new("sh")
+                    .arg(self.path("set-up"))
+                    .stderr(Stdio::null())
+                    .status();
+                set_up.expect("a shell").success()
+            });
+        }
         self.wait("it to answer, with all servers up", || {
             self.view()
                 .is_ok_and(|view| Pool::ALL.into_iter().all(|pool| view.up(pool) == 2))
@@ -257,15 +318,39 @@ routers = ["127.0.0.1"]
         });
     }
 
+    /// Envoy's command line. Its successors (`epoch`) take over from it by this number, which nobody else on this machine has.
+    fn envoy_args(&self, epoch: usize) -> [String; 14] {
+        [
+            "-c".to_owned(),
+            self.path("envoy.yaml").display().to_string(),
+            "--base-id".to_owned(),
+            self.admin.to_string(),
+            "--restart-epoch".to_owned(),
+            epoch.to_string(),
+            "--concurrency".to_owned(),
+            "2".to_owned(),
+            "--drain-time-s".to_owned(),
+            "1".to_owned(),
+            "--parent-shutdown-time-s".to_owned(),
+            "2".to_owned(),
+            "--log-level".to_owned(),
+            "warn".to_owned(),
+        ]
+    }
+
     /// Ends it as a machine's service manager would at once.
     pub fn stop(&mut self) {
+        for mut successor in std::mem::take(&mut *self.successors.lock().expect("nobody panicked")) {
+            let _ = successor.kill();
+            let _ = successor.wait();
+        }
         let Some(mut child) = self.child.take() else {
             return;
         };
         // nginx's workers and HAProxy's end with what made them.
         let signal = match self.kind {
-            Kind::Haproxy | Kind::Caddy | Kind::Apache => "-TERM",
             Kind::Nginx => "-INT",
+            _ => "-TERM",
         };
         let _ = Command::new("kill")
             .args([signal, &child.id().to_string()])
@@ -291,6 +376,8 @@ routers = ["127.0.0.1"]
             Kind::Haproxy => "-USR2",
             Kind::Nginx => "-HUP",
             Kind::Apache => "-USR1",
+            Kind::Envoy => return self.succeed(),
+            Kind::KamalProxy => unreachable!("it has no configuration that could be read anew"),
             Kind::Caddy => {
                 let config = self.path("Caddyfile");
                 let to = format!("unix/{}", self.path("caddy.sock").display());
@@ -312,6 +399,32 @@ routers = ["127.0.0.1"]
         assert!(sent.success());
     }
 
+    /// Envoy has no reload: a new one takes over its listeners ("hot restart"), and the old one ends. Returns once that is done.
+    fn succeed(&self) {
+        let mut successors = self.successors.lock().expect("nobody panicked");
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .open(self.path("log"))
+            .expect("a log");
+        let next = Command::new(self.kind.binary())
+            .args(self.envoy_args(successors.len() + 1))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Envoy");
+        let before = match successors.last() {
+            Some(last) => last.id(),
+            None => self.child.as_ref().expect("it runs").id(),
+        };
+        successors.push(next);
+        let end = Instant::now() + PATIENCE;
+        // One that has ended and was not waited for is a zombie.
+        while fs::read_to_string(format!("/proc/{before}/stat")).is_ok_and(|stat| !stat.contains(") Z")) {
+            assert!(Instant::now() < end, "the old Envoy does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The body of an answer with status 200.
     pub fn get(&self) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
@@ -327,6 +440,17 @@ routers = ["127.0.0.1"]
         good.then(|| answer.rsplit("\r\n").next().unwrap_or_default().to_owned())
     }
 
+    /// Sends a request without a body to Envoy's admin interface.
+    pub fn admin(&self, request: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).expect("its admin interface");
+        let text =
+            format!("{request} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(text.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// What pointsman sees.
     pub fn view(&self) -> Result<RouterView, String> {
         let connector = self.connector();
@@ -335,8 +459,12 @@ routers = ["127.0.0.1"]
 
     /// A flip that is prepared; or why it could not be.
     pub fn arm(&self, pool: Pool) -> Result<Armed, String> {
-        let script = self.connector().flip_script("lb1", &Route::all(pool))?;
-        shell::arm(&script, None)
+        self.arm_route(&Route::all(pool))
+    }
+
+    /// As [`Program::arm`], to any route.
+    pub fn arm_route(&self, to: &Route) -> Result<Armed, String> {
+        shell::arm(&self.connector().flip_script("lb1", to)?, None)
     }
 
     /// What a flip came to.
@@ -401,6 +529,8 @@ routers = ["127.0.0.1"]
             Settings::Haproxy(settings) => Box::new(Haproxy::new(settings.clone())),
             Settings::Nginx(settings) => flag(Looks::Nginx, settings),
             Settings::Caddy(settings) => flag(Looks::Caddy, settings),
+            Settings::Envoy(settings) => Box::new(Envoy::new(settings.clone(), &self.inventory)),
+            Settings::KamalProxy(settings) => Box::new(KamalProxy::new(settings.clone(), &self.inventory)),
             Settings::Exec(settings) => Box::new(Exec::new(settings.clone(), &self.inventory)),
             other => unreachable!("not a program on a router: {other:?}"),
         }

@@ -20,7 +20,7 @@ my $text = eval {
   die "cannot connect: $why\n" unless $socket;
   syswrite($socket, "GET $path HTTP/1.0\r\nHost: $name\r\nConnection: close\r\n\r\n") or die "$!\n";
   my $said = '';
-  while (length $said < 65536 and my $more = sysread $socket, $said, 65536, length $said) { }
+  while (length $said < 1048576 and my $more = sysread $socket, $said, 65536, length $said) { }
   alarm 0;
   $said;
 };

@@ -17,7 +17,7 @@ try:
         raise OSError(f"cannot connect: {error.strerror}" if error.strerror else str(error)) from None
     to.sendall(f"GET {path} HTTP/1.0\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
     text = b""
-    while len(text) < 65536 and (part := to.recv(65536)):
+    while len(text) < 1048576 and (part := to.recv(65536)):
         text += part
     signal.alarm(0)
     head, _, body = text.partition(b"\r\n\r\n")

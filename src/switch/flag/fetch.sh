@@ -1,5 +1,4 @@
-# Asks over HTTP with whatever this router has, and reads the flag.
-# Variables: PROGRAM, FLAGS, STATUS_PORT, STATUS_NAME. Functions: fetch_pl and fetch_py write the programs.
+# Asks over HTTP with whatever this router has. Functions: fetch_pl and fetch_py write the programs.
 fetcher=
 for tool in perl python3 curl; do
   command -v "$tool" >/dev/null 2>&1 || continue
@@ -29,28 +28,3 @@ fetch() {
 }
 nl='
 '
-
-# Which pool the program itself says that it uses, as `live`: it looks at the flag, as for each request.
-ask_program() {
-  live=
-  fetch 3 127.0.0.1 "$STATUS_PORT" / "$STATUS_NAME" || { why="$PROGRAM at 127.0.0.1:$STATUS_PORT: $why"; return 1; }
-  live=${body%"$nl"}
-  case $code:$live in
-    200:blue | 200:green) ;;
-    *)
-      why="expected $PROGRAM to say at 127.0.0.1:$STATUS_PORT for $STATUS_NAME which pool it uses, found status $code: see $see_config"
-      return 1
-      ;;
-  esac
-}
-
-# What the flag says; nothing where that cannot be known.
-flag() {
-  [ -d "$FLAGS" ] && [ -x "$FLAGS" ] || return 0
-  if [ -f "$FLAGS/green" ]; then echo green; else echo blue; fi
-}
-
-print_routes() {
-  section live; printf '%s\n' "$live"
-  section flag; flag
-}

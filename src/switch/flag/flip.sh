@@ -27,13 +27,13 @@ set_flag() {
 
 # The program does not do as the flag says, so it looks at something else: the flag goes back.
 put_back() {
-  said=$live
+  instead=$live
   case $was in green) : >"$new" ;; esac
-  set_flag "$was" || say_fail 4 "$FLAGS says $VALUE and could not be put back ($why); $PROGRAM says $said"
+  set_flag "$was" || say_fail 4 "$FLAGS says $VALUE and could not be put back ($why); $PROGRAM says $instead"
   settle "$FLAGS"
   ask_program || say_fail 4 "the flag was put back, but what $PROGRAM does cannot be read: $why"
   [ "$live" = "$was" ] || say_fail 4 "the flag was put back to $was, and $PROGRAM says $live"
-  say_fail 3 "expected $PROGRAM to use $VALUE after its flag in $FLAGS was set, found $said: does it look there? see $see_config"
+  say_fail 3 "expected $PROGRAM to use $VALUE after its flag in $FLAGS was set, found $instead: does it look there? see $see_config"
 }
 
 commit() {

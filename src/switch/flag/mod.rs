@@ -4,7 +4,7 @@
 mod caddy;
 mod doctor;
 mod nginx;
-mod read;
+pub(super) mod read;
 
 use super::servers::{Target, health, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted, whole};
@@ -12,9 +12,22 @@ use crate::inventory::Inventory;
 use crate::inventory::switch::Flag as Settings;
 use crate::remote::{Output, Script};
 
-const OBSERVE: &str = concat!(include_str!("fetch.sh"), include_str!("observe.sh"));
-const FLIP: &str = concat!(include_str!("fetch.sh"), include_str!("flip.sh"));
-const DOCTOR: &str = concat!(include_str!("fetch.sh"), include_str!("doctor.sh"));
+const OBSERVE: &str = concat!(
+    include_str!("fetch.sh"),
+    include_str!("ask.sh"),
+    include_str!("servers.sh"),
+    include_str!("observe.sh")
+);
+const FLIP: &str = concat!(
+    include_str!("fetch.sh"),
+    include_str!("ask.sh"),
+    include_str!("flip.sh")
+);
+const DOCTOR: &str = concat!(
+    include_str!("fetch.sh"),
+    include_str!("ask.sh"),
+    include_str!("doctor.sh")
+);
 
 /// What one program needs that others do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub(super) fn routes(output: &Output) -> Result<RouterView, String> {
 }
 
 /// The servers of both pools: how each answered this router, and how many connections it has to each.
-pub(super) fn servers(targets: &[Target], output: &Output) -> BTreeMap<Pool, Vec<BackendServer>> {
+pub(in crate::switch) fn servers(targets: &[Target], output: &Output) -> BTreeMap<Pool, Vec<BackendServer>> {
     let lines = |name: &str| output.section(name).unwrap_or_default().lines();
     let found: BTreeMap<(&str, &str), &str> = lines("servers").filter_map(three).collect();
     let open: BTreeMap<SocketAddr, u64> = lines("sockets")
