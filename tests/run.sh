@@ -16,6 +16,8 @@ command -v ssh >/dev/null || need+=(openssh-client)
 command -v haproxy >/dev/null || need+=(haproxy)
 command -v apache2 >/dev/null || need+=(apache2-bin)
 command -v python3 >/dev/null || need+=(python3)
+command -v openssl >/dev/null || need+=(openssl)
+command -v curl >/dev/null || need+=(curl)
 # Debian's python3 comes without what makes a virtual environment.
 python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
 # Tests start servers of their own; the packages' services are neither wanted nor started.
@@ -24,6 +26,7 @@ command -v nginx >/dev/null || { need+=(nginx-light); services+=(nginx.service);
 command -v caddy >/dev/null || { need+=(caddy); services+=(caddy.service); }
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || { need+=(postgresql); services+=(postgresql.service); }
 command -v etcd >/dev/null || { need+=(etcd-server); services+=(etcd.service); }
+command -v etcdctl >/dev/null || need+=(etcd-client)
 # Where root has them: name servers are in no user's path.
 there() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 there named || { need+=(bind9); services+=(named.service); }

@@ -73,6 +73,11 @@ impl ApiFleet {
         Ok((self.view_of(&seen, &note), note))
     }
 
+    async fn glance(&self) -> Result<RouterView, StoreError> {
+        let (seen, note) = self.noted.glance().await?;
+        Ok(self.view_of(&seen, &note))
+    }
+
     /// Brings the newest lines of the journal to a host, before what they announce is done.
     async fn deliver(&self, job: &Job) -> Result<(), StepError> {
         let append = self.noted.anchors.append(&job.fence.run, &job.ledger);
@@ -94,20 +99,24 @@ impl ApiFleet {
         }
     }
 
-    /// Looks until it is as wanted, or the time is over; the last look.
+    /// Looks until it is as wanted, or the time is over; the last look. `health`: the pools' servers are asked as well.
     async fn until(
         &self,
         within: Duration,
+        health: bool,
         ready: impl Fn(&RouterView) -> bool,
         mut tell: impl FnMut(&RouterView),
     ) -> Result<RouterView, StepError> {
         let deadline = Instant::now() + within;
         loop {
-            let looked = self.look().await;
+            let looked = match health {
+                true => self.look().await.map(|(view, _)| view),
+                false => self.glance().await,
+            };
             let late = Instant::now() >= deadline;
             match looked {
-                Ok((view, _)) if late || ready(&view) => return Ok(view),
-                Ok((view, _)) => tell(&view),
+                Ok(view) if late || ready(&view) => return Ok(view),
+                Ok(view) => tell(&view),
                 Err(error) if late => return Err(StepError::from(error)),
                 // One look that fails is no verdict.
                 Err(_) => {}
@@ -183,7 +192,7 @@ impl Fleet for ApiFleet {
     async fn fence_router(&self, job: &Job, _: &Step, _: &Router, expect: Option<u64>) -> Did {
         job.go_on()?;
         self.deliver(job).await?;
-        let (_, note) = self.noted.look().await?;
+        let (_, note) = self.noted.glance().await?;
         let holder = note.run.filter(|run| job.plan.steal.contains(run));
         let take = Take {
             expect_epoch: expect.unwrap_or(note.epoch),
@@ -231,7 +240,7 @@ impl Fleet for ApiFleet {
         job.go_on()?;
         self.deliver(job).await?;
         let right = ApiFleet::right(job);
-        let (_, note) = self.noted.look().await?;
+        let (_, note) = self.noted.glance().await?;
         Noted::holds(&note, &right).map_err(refused)?;
         if job.is_late(router) {
             // Another note stands there then, so that a word that is still on its way finds what it does not expect.
@@ -281,6 +290,7 @@ impl Fleet for ApiFleet {
         let last = self
             .until(
                 step.deadline(),
+                true,
                 |view| view.up(pool) >= need,
                 |view| {
                     job.progress(step, &router.name, words(view));
@@ -324,6 +334,7 @@ impl Fleet for ApiFleet {
         let settled = self
             .until(
                 self.settle(),
+                false,
                 |view| view.caches.as_ref().is_none_or(|c| c.ttl_s <= wanted),
                 |_| {},
             )
@@ -391,7 +402,7 @@ impl Fleet for ApiFleet {
             return self.hosts.answers(job, tag, in_a_row, within).await;
         };
         // Where clients are led from now on must answer as the release; that caches move is a matter of time.
-        let (view, _) = self.look().await.map_err(|error| vec![error.to_string()])?;
+        let view = self.glance().await.map_err(|error| vec![error.to_string()])?;
         let pool = view
             .live
             .settled()
@@ -489,7 +500,7 @@ impl Armed for Ready {
             }
         };
         // Every authoritative server gives out the new records before anything is called done.
-        let settled = fleet.until(fleet.settle(), |view| view.is_all(to), |_| {});
+        let settled = fleet.until(fleet.settle(), false, |view| view.is_all(to), |_| {});
         let (settled, ()) = futures::future::join(settled, handed_on).await;
         settled.map_err(|error| StepError {
             in_doubt: true,

@@ -45,7 +45,19 @@ impl Noted {
     /// # Errors
     /// When it cannot be read, or is no note of this environment.
     pub async fn look(&self) -> Result<(Seen, Note), StoreError> {
-        let seen = self.api.read().await.map_err(unread)?;
+        self.of(self.api.read().await)
+    }
+
+    /// The same without the health of the pools' servers.
+    ///
+    /// # Errors
+    /// As [`Noted::look`].
+    pub async fn glance(&self) -> Result<(Seen, Note), StoreError> {
+        self.of(self.api.glance().await)
+    }
+
+    fn of(&self, read: Result<Seen, ApiError>) -> Result<(Seen, Note), StoreError> {
+        let seen = read.map_err(unread)?;
         let note = Note::parse(seen.note.as_deref(), &self.site).map_err(|problem| StoreError::Refused {
             problem,
             hint: "see who else writes there; pointsman writes over no text that is not its own".to_owned(),
@@ -68,7 +80,7 @@ impl Noted {
         let mut sent: Option<Note> = None;
         let mut doubt: Option<StoreError> = None;
         loop {
-            let (seen, mut note) = match self.look().await {
+            let (seen, mut note) = match self.glance().await {
                 Ok(looked) => looked,
                 // What was sent may have been done, and nobody can tell.
                 Err(error) => match (doubt.take(), Instant::now() < until) {
@@ -174,7 +186,7 @@ impl Store for Noted {
     }
 
     async fn read(&self) -> Result<Snapshot, StoreError> {
-        let (_, note) = self.look().await?;
+        let (_, note) = self.glance().await?;
         let mut state = note.state();
         self.anchors.look(&mut state).await;
         let held = note.run.clone().map(|run| Held {
@@ -202,7 +214,7 @@ impl Store for Noted {
     }
 
     async fn append(&self, right: &Right, first_seq: u64, lines: &[String]) -> Result<Done, StoreError> {
-        let (_, note) = self.look().await?;
+        let (_, note) = self.glance().await?;
         Noted::holds(&note, right)?;
         let journals = self.anchors.journals().await.unwrap_or_default();
         let text = journals.into_iter().find(|(run, _)| *run == right.run);
@@ -224,7 +236,7 @@ impl Store for Noted {
     }
 
     async fn heartbeat(&self, right: &Right, phase: &str) -> Result<(), StoreError> {
-        let (_, note) = self.look().await?;
+        let (_, note) = self.glance().await?;
         Noted::holds(&note, right)?;
         self.anchors.beat(&right.run, phase).await;
         Ok(())

@@ -91,6 +91,14 @@ pub trait Api: Send + Sync {
     /// When it cannot be known; never [`ApiError::Stale`].
     async fn read(&self) -> Result<Seen, ApiError>;
 
+    /// The same without the health of the pools' servers, which a dead one makes slow: it is what a change needs.
+    ///
+    /// # Errors
+    /// As [`Api::read`].
+    async fn glance(&self) -> Result<Seen, ApiError> {
+        self.read().await
+    }
+
     /// Makes one change, where what was seen still stands, as far as the provider can compare.
     ///
     /// # Errors

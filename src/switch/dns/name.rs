@@ -178,9 +178,18 @@ impl Name {
 #[async_trait]
 impl Api for Name {
     async fn read(&self) -> Result<Seen, ApiError> {
+        let (seen, backends) = futures::future::join(self.glance(), self.backends()).await;
+        let mut seen = seen?;
+        seen.view.backends = backends;
+        Ok(seen)
+    }
+
+    async fn glance(&self) -> Result<Seen, ApiError> {
         let names = [self.dns.name.as_str(), self.dns.note.as_str()];
-        let (sets, backends) = futures::future::join(self.zone.read(&names), self.backends()).await;
-        let (texts, sets): (Vec<RecordSet>, Vec<RecordSet>) = sets?
+        let (texts, sets): (Vec<RecordSet>, Vec<RecordSet>) = self
+            .zone
+            .read(&names)
+            .await?
             .into_iter()
             .filter(|set| (set.kind == Kind::Txt) == (set.name == self.dns.note))
             .partition(|set| set.kind == Kind::Txt);
@@ -207,7 +216,7 @@ impl Api for Name {
                 persisted: Some(Route::all(live)),
                 workers,
                 problems,
-                backends,
+                backends: BTreeMap::new(),
                 left_out: BTreeMap::new(),
                 caches: None,
             },
