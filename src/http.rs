@@ -1,6 +1,8 @@
 //! HTTP clients: one place that chooses TLS (rustls with ring) and follows no redirect; and how an
 //! answer says which release it is.
 
+pub mod patience;
+
 use std::sync::Once;
 use std::time::Duration;
 

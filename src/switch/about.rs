@@ -152,7 +152,7 @@ const ELBV2: About = About {
     connector: "elbv2",
     fencing: Fencing::Unfenced,
     canary: true,
-    drain: DrainCount::Hosts,
+    drain: DrainCount::Unseen,
     leaves_out: false,
     all_moved: "with its next request",
     proven: "moto 5.2",

@@ -13,9 +13,9 @@ use super::auth::{Authorization, Challenge, Token};
 use super::build::{broken_ca, builder, cause, unreachable};
 use super::error::RegistryError;
 use super::manifest::{ACCEPT, Manifest, architecture};
-use super::patience::{Patience, retry_after};
 use super::reference::{Digest, Reference, api_host, canonical};
 use super::talk::{Answer, Login, Talk, checked_digest, same_digest};
+use crate::http::patience::{Patience, retry_after};
 use crate::inventory::Registry;
 
 /// How many tags are shown when one is missing.

@@ -7,7 +7,6 @@ mod client;
 mod error;
 mod manifest;
 pub mod on_host;
-mod patience;
 mod reference;
 mod talk;
 

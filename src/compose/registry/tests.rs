@@ -5,8 +5,8 @@ use serde_json::json;
 use wiremock::matchers::{basic_auth, bearer_token, header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::patience::Patience;
 use super::*;
+use crate::http::patience::Patience;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 

@@ -1,7 +1,6 @@
 //! HTTP with JSON, as the APIs of DNS providers speak it: a key in a header, a deadline, patience with a busy
 //! provider, and what no answer means.
 
-mod pause;
 mod said;
 pub(super) mod sets;
 pub(super) mod text;
@@ -15,10 +14,18 @@ use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 
-use self::pause::Patience;
 pub(super) use self::said::{Fault, Said};
+use crate::http::patience::{Patience, retry_after};
 use crate::inventory::provider::Token;
 use crate::switch::api::ApiError;
+
+/// One request and four more, within some 4 s of their own pauses; a provider may ask for 30 s each. A flip that would have
+/// to wait longer says so at once.
+const PATIENCE: Patience = Patience {
+    tries: 5,
+    first: Duration::from_millis(300),
+    longest: Duration::from_secs(30),
+};
 
 /// Longest that one request may take. Providers answer within a second; a flip that waits longer is better told so.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -137,7 +144,7 @@ impl Web {
             http,
             header: (header, value),
             token,
-            patience: Patience::default(),
+            patience: PATIENCE,
         })
     }
 
@@ -237,7 +244,7 @@ impl Web {
                 .headers()
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok())
-                .and_then(|value| pause::retry_after(value, Timestamp::now()));
+                .and_then(|value| retry_after(value, Timestamp::now()));
             if !is_throttled(status, asked, changes) {
                 return self.read(status, response, changes).await;
             }

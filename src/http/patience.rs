@@ -1,4 +1,4 @@
-//! How long a busy registry is waited for.
+//! How long a busy server is waited for, which asks to be asked again later.
 
 use std::time::Duration;
 
@@ -7,18 +7,17 @@ use jiff::fmt::rfc2822;
 
 /// How often, and how long, a request is tried again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub struct Patience {
     /// Requests in all.
     pub tries: u32,
     /// Pause after the first; doubles each time, with jitter so that CI jobs do not march in step.
     pub first: Duration,
-    /// The longest pause that is accepted, ours or the registry's: a deploy that would have to wait
-    /// longer says so at once.
+    /// The longest pause that is accepted, ours or the server's: a run that would have to wait longer says so at once.
     pub longest: Duration,
 }
 
 impl Default for Patience {
-    /// Four requests within some 4 s of their own pauses; a registry may ask for 30 s each.
+    /// Four requests within some 4 s of their own pauses; a server may ask for 30 s each.
     fn default() -> Patience {
         Patience {
             tries: 4,
@@ -29,25 +28,25 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The pause after the request number `done` (from 1); `None` when it was the last, or the
-    /// registry asks for too much.
-    pub(super) fn pause(&self, done: u32, asked: Option<Duration>) -> Option<Duration> {
+    /// The pause after the request number `done` (from 1); `None` when it was the last, or the server asks for too much.
+    pub fn pause(&self, done: u32, asked: Option<Duration>) -> Option<Duration> {
         if done >= self.tries {
             return None;
         }
         let pause = match asked {
-            Some(asked) => asked,
+            // Those who were told the same moment would else come back together.
+            Some(asked) => asked + self.first.mul_f64(rand::random_range(0.0..0.5)),
             None => {
                 let doubled = self.first.saturating_mul(1 << (done - 1).min(16));
                 doubled.mul_f64(rand::random_range(0.5..1.0)).min(self.longest)
             }
         };
-        (pause <= self.longest).then_some(pause)
+        (asked.unwrap_or(pause) <= self.longest).then_some(pause)
     }
 }
 
 /// `Retry-After`, in seconds or as a date; `None` for anything else.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
@@ -79,13 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_asks_for_too_much_is_not_waited_for() {
+    fn who_asks_for_too_much_is_not_waited_for_and_nobody_comes_too_early() {
         let patience = Patience::default();
         assert_eq!(patience.pause(1, Some(Duration::from_secs(31))), None);
-        assert_eq!(
-            patience.pause(1, Some(Duration::from_secs(30))),
-            Some(Duration::from_secs(30))
-        );
+        let asked = Duration::from_secs(30);
+        assert!(patience.pause(1, Some(asked)).is_some_and(|pause| pause >= asked));
         assert_eq!(patience.pause(4, None), None);
     }
 

@@ -1,31 +1,35 @@
 //! A fleet whose switch is an API: hosts over SSH as ever, one router that is no machine. What a router's guard keeps
 //! stands in the note beside the switch; what an armed guard does is one change that compares that note.
 
+mod ready;
+mod tail;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+
+use ready::{MARGIN, Ready};
+use tail::Tail;
 
 use super::ssh::SshFleet;
 use super::{Armed, Did, Fleet, Job, Records, StepError};
 use crate::compose::traffic::Traffic;
 use crate::health::direct;
-use crate::inventory::dns::Dns;
 use crate::inventory::switch::Connector;
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, RouterState};
 use crate::plan::{Intent, Step};
-use crate::remote::{Claim, Fence, Guarded, Script};
-use crate::report::{Kind, Sink, StepOutcome};
+use crate::remote::Fence;
+use crate::report::{Kind, StepOutcome};
 use crate::state::note::Note;
 use crate::state::noted::Noted;
 use crate::state::{Done, Right, Store, StoreError, Take};
 use crate::switch::api::Seen;
-use crate::switch::dns::forward::{self, Stand};
-use crate::switch::{Caches, Route, RouterView};
+use crate::switch::dns::forward::Stand;
+use crate::switch::{Caches, RouterView};
 
 /// Pause between two looks at the switch: an API is asked no more often.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,8 +37,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LENIENT: Duration = Duration::from_secs(1);
 /// Longest that every part of a balancer may take to do as it was told.
 const SETTLE: Duration = Duration::from_secs(60);
-/// What is added to a TTL: an answer is given out up to the last moment, and travels.
-const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 /// For so long nobody may come to a pool before it counts as quiet.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -351,7 +353,11 @@ impl Fleet for ApiFleet {
     }
 
     async fn traffic(&self, job: &Job, host: &Host) -> Result<Option<Traffic>, String> {
-        self.hosts.count_traffic(job, host, QUIET).await.map(Some)
+        match &self.hosts.inventory.switch.connector {
+            Connector::Dns(..) => self.hosts.count_traffic(job, host, QUIET).await.map(Some),
+            // A balancer's own health checks would be taken for clients.
+            _ => Ok(None),
+        }
     }
 
     async fn heartbeat(&self, fence: &Fence, phase: &str) {
@@ -457,132 +463,3 @@ fn write(note: &mut Note, records: &Records, run: &str) {
         note.claims.remove(&pool);
     }
 }
-
-/// The switch, ready to be told.
-struct Ready {
-    hosts: Arc<SshFleet>,
-    noted: Noted,
-    right: Right,
-    to: Pool,
-    tail: Option<Tail>,
-}
-
-#[async_trait]
-impl Armed for Ready {
-    async fn commit(self: Box<Self>) -> Result<RouterView, StepError> {
-        let (to, right) = (self.to, &self.right);
-        let moved = self
-            .noted
-            .write("moving traffic", Some(Route::all(to)), None, &|seen, note| {
-                Noted::holds(note, right)?;
-                // Answers of the other pool may be kept for as long as the highest TTL that was given out says.
-                if let Some(ttl) = seen.ttl.filter(|_| seen.view.live.settled() != Some(to)) {
-                    let now = Timestamp::now();
-                    let until = now + SignedDuration::from_secs(ttl.into()) + MARGIN;
-                    let until = note.long_until.map_or(until, |long| long.max(until));
-                    let cached = note.cached.entry(to.other()).or_insert(until);
-                    *cached = until.max(*cached);
-                }
-                Ok(Done::Applied)
-            })
-            .await;
-        if let Err(error) = moved {
-            return Err(refused(error));
-        }
-        let fleet = ApiFleet {
-            hosts: self.hosts,
-            noted: self.noted,
-        };
-        // Who still has an old answer meets the new release all the same.
-        let handed_on = async {
-            if let Some(tail) = &self.tail {
-                tail.left(to.other()).await;
-            }
-        };
-        // Every authoritative server gives out the new records before anything is called done.
-        let settled = fleet.until(fleet.settle(), false, |view| view.is_all(to), |_| {});
-        let (settled, ()) = futures::future::join(settled, handed_on).await;
-        settled.map_err(|error| StepError {
-            in_doubt: true,
-            ..error
-        })
-    }
-}
-
-/// The hosts' part in a flip: the pool that is left hands requests on to the other one.
-struct Tail {
-    hosts: Arc<SshFleet>,
-    dns: Dns,
-    fence: Fence,
-    owner: String,
-    sink: Sink,
-}
-
-impl Tail {
-    /// Where the inventory wants it.
-    fn of(hosts: &Arc<SshFleet>, job: &Job) -> Option<Tail> {
-        match &hosts.inventory.switch.connector {
-            Connector::Dns(dns, _) if dns.tail_forward => Some(Tail {
-                hosts: hosts.clone(),
-                dns: dns.clone(),
-                fence: job.fence.clone(),
-                owner: job.owner.clone(),
-                sink: job.sink.clone(),
-            }),
-            _ => None,
-        }
-    }
-
-    /// One host of a pool, fenced first: a late word of an older run must not turn a pool that serves away.
-    async fn on_host(&self, host: &Host, pool: Pool, stand: Stand) -> Result<(), String> {
-        let session = self.hosts.sessions.session(&host.server());
-        let claim = Claim {
-            owner: self.owner.clone(),
-            ..Claim::default()
-        };
-        let (fence, name) = (&self.fence, format!("forward-{pool}"));
-        let fenced = session
-            .fence(
-                &Guarded::new(fence, &format!("{name}-fence")),
-                &claim,
-                &Script::new(":"),
-                HAND_ON,
-            )
-            .await;
-        fenced.map_err(|error| error.to_string())?;
-        let script = forward::script(&self.hosts.inventory, &self.dns, pool, stand);
-        let output = session
-            .mutate(&Guarded::new(fence, &name), &script, HAND_ON)
-            .await;
-        let output = output.map_err(|error| error.to_string())?;
-        if output.ok() {
-            Ok(())
-        } else {
-            Err(format!("{}: {}", host.name, output.complaint()))
-        }
-    }
-
-    /// All hosts of a pool; what could not be done.
-    async fn stand(&self, pool: Pool, stand: Stand) -> Vec<String> {
-        let hosts = self.hosts.inventory.hosts(pool);
-        let all = join_all(hosts.iter().map(|host| self.on_host(host, pool, stand))).await;
-        all.into_iter().filter_map(Result::err).collect()
-    }
-
-    /// The pool that the name has left. A dead host there has nobody to hand on, and holds nobody up.
-    async fn left(&self, pool: Pool) {
-        let problems = match tokio::time::timeout(HAND_ON, self.stand(pool, Stand::On)).await {
-            Ok(problems) => problems,
-            Err(_) => vec![format!("not done within {HAND_ON:?}")],
-        };
-        if !problems.is_empty() {
-            self.sink.warn(format!(
-                "{pool} does not hand on the requests that caches still lead to it: {}",
-                problems.join("; ")
-            ));
-        }
-    }
-}
-
-/// Longest that a host may take to look at one file.
-const HAND_ON: Duration = Duration::from_secs(5);
