@@ -15,7 +15,7 @@ use crate::journal::{FileLog, local_folder};
 use crate::observe::{Holder, Hot, Observation, SILENT};
 use crate::plan::{self, Intent, Plan, Refusal, Stored, Wish};
 use crate::remote::Sessions;
-use crate::report::{Awaited, Kind, Lookup, ProbeTarget, Prober};
+use crate::report::{Awaited, Kind, Lookup, ProbeTarget, Prober, UNRESOLVED};
 use crate::run::{self, Request};
 use crate::switch::dns::ByResolver;
 
@@ -139,9 +139,11 @@ impl<'a> Work<'a> {
             Ok(plan) => plan,
             Err(outcome) => return (None, outcome),
         };
-        // Before the first release a name leads to servers on which nothing listens; a load balancer answers even then.
-        let served = plan.old.is_some() || !matches!(self.inventory.switch.connector, Connector::Dns(..));
-        if let Some((router, problem)) = self.prober.unreachable().into_iter().next().filter(|_| served) {
+        // A load balancer answers whatever becomes of its servers; a name leads to servers that may be dead or empty, which
+        // is no reason not to leave them.
+        let named = matches!(self.inventory.switch.connector, Connector::Dns(..));
+        let hidden = |(_, problem): &(String, String)| !named || problem.contains(UNRESOLVED);
+        if let Some((router, problem)) = self.prober.unreachable().into_iter().find(hidden) {
             let why = format!(
                 "{router} does not answer over HTTP from here, so nobody could see a flip: {problem}"
             );
@@ -220,6 +222,7 @@ impl<'a> Work<'a> {
     async fn unfinished(&self, named: Option<&str>) -> Result<Option<Holder>, Outcome> {
         let env = &self.inventory.env;
         let mut told = false;
+        let since = Instant::now();
         loop {
             let seen = stopped_early(self.app, self.fleet.routers()).await?;
             let holders = seen.holders();
@@ -244,6 +247,12 @@ impl<'a> Work<'a> {
             let silent = i64::try_from(SILENT.as_secs()).unwrap_or(i64::MAX);
             match holder.age_s {
                 Some(age) if age >= silent => return Ok(Some(holder)),
+                None if since.elapsed() > SILENT => {
+                    let words = format!(
+                        "{env} is locked by run {holder}, and no host that would know whether it lives answers"
+                    );
+                    return Err(Outcome::of_refusal(&Refusal::InDoubt(words), env));
+                }
                 _ if told && holder.age_s.is_some_and(|age| age * 2 < silent && age < 5) => {
                     let words = format!("{env} is locked by run {holder}: it is alive");
                     return Err(Outcome::ending(End::Locked, words).hint(format!(

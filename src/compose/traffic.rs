@@ -11,7 +11,9 @@ use super::project::Project;
 pub struct Traffic {
     /// Connections that were accepted.
     pub connections: u64,
-    /// TCP segments that came in, on connections that were open before as well.
+    /// Connections to published ports that are open.
+    pub open: u64,
+    /// TCP segments that came in, where any is open.
     pub segments: u64,
 }
 
@@ -38,12 +40,13 @@ pub fn parse_traffic(output: &Output) -> Result<Traffic, String> {
         return Err(output.complaint().to_owned());
     }
     let mut numbers = output.stdout.split_whitespace().map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(connections)), Some(Ok(segments))) => Ok(Traffic {
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(Ok(connections)), Some(Ok(open)), Some(Ok(segments))) => Ok(Traffic {
             connections,
+            open,
             segments,
         }),
-        _ => Err(format!("expected two counts, found {:?}", output.stdout)),
+        _ => Err(format!("expected three counts, found {:?}", output.stdout)),
     }
 }
 
@@ -59,7 +62,7 @@ mod tests {
           "ps "*) echo web; echo app ;;
           "inspect {{range"*) [ "$4" = app ] || echo 80/tcp ;;
           "inspect {{.State"*) echo 0 ;;
-          "exec cat") echo "Tcp: A B"; n=$(cat count 2>/dev/null || echo 0); echo $((n + 7)) >count; echo "Tcp: 1 200 120000 -1 5 $n 0 0 2 $((n * 3)) 9 0" ;;
+          "exec cat") [ "$4" = /proc/net/snmp ] || { [ "$4" = /proc/net/tcp6 ] || printf '0: 020011AC:0050 010011AC:1234 01 x\n1: 0100007F:0050 0100007F:1234 01 x\n2: 020011AC:1234 030011AC:0050 01 x\n3: 020011AC:0050 010011AC:1235 06 x\n'; exit 0; }; echo "Tcp: A B"; n=$(cat count 2>/dev/null || echo 0); echo $((n + 7)) >count; echo "Tcp: 1 200 120000 -1 5 $n 0 0 2 $((n * 3)) 9 0" ;;
         esac"#;
         let docker = docker.replace("count", dir.path().join("count").to_str().expect("UTF-8"));
         program(&dir.path().join("bin"), "docker", &docker);
@@ -69,6 +72,7 @@ mod tests {
             parse_traffic(&output),
             Ok(Traffic {
                 connections: 7,
+                open: 1,
                 segments: 21
             }),
             "{output:?}"

@@ -59,13 +59,15 @@ pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, Stri
     })
 }
 
-/// Waits until each of these addresses answers as `tag`, several times in a row.
+/// Waits until each of these addresses answers as `tag`, several times in a row. Where `need` of them do, the others may be
+/// silent.
 ///
 /// # Errors
 /// The ones that did not in time, with what they last said.
 pub async fn answers(
     inventory: &Inventory,
     records: &[String],
+    need: usize,
     tag: &str,
     within: Duration,
 ) -> Result<(), Vec<String>> {
@@ -74,9 +76,11 @@ pub async fn answers(
     };
     let until = Instant::now() + within;
     let asked = records.iter().map(|record| async move {
-        let mut streak = 0;
+        let (mut streak, mut silent) = (0, 0);
         loop {
-            let said = match ask(router, &identity.path, record).await {
+            let answer = ask(router, &identity.path, record).await;
+            silent = if answer.is_err() { silent + 1 } else { 0 };
+            let said = match answer {
                 Ok((200..=299, body)) => http::identity(&body, identity.json.as_deref())
                     .unwrap_or_else(|| "an answer without a release".to_owned()),
                 Ok((status, _)) => format!("status {status}"),
@@ -86,14 +90,19 @@ pub async fn answers(
             if streak >= IN_A_ROW {
                 return None;
             }
-            if Instant::now() >= until {
-                return Some(format!("{record} ({said})"));
+            let given_up = silent >= IN_A_ROW && need < records.len();
+            if given_up || Instant::now() >= until {
+                return Some((format!("{record} ({said})"), silent > 0));
             }
             if streak == 0 {
                 tokio::time::sleep(PAUSE).await;
             }
         }
     });
-    let missing: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
-    if missing.is_empty() { Ok(()) } else { Err(missing) }
+    let missing: Vec<(String, bool)> = join_all(asked).await.into_iter().flatten().collect();
+    let all_silent = missing.iter().all(|(_, silent)| *silent);
+    if missing.is_empty() || (all_silent && records.len() - missing.len() >= need) {
+        return Ok(());
+    }
+    Err(missing.into_iter().map(|(words, _)| words).collect())
 }

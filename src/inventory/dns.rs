@@ -23,7 +23,7 @@ pub struct Dns {
     /// The zone that it is in.
     #[schemars(extend("grammar" = Grammar::DnsName, "derived" = "the name without its first label"), example = &"example.com")]
     pub zone: String,
-    /// The name whose text keeps pointsman's note: epoch, lock, claims, and the tags and digests of what was proven. It is as public as the zone, and must be in it.
+    /// The name whose text keeps pointsman's note: epoch, lock, claims, and the tags, images and digests of what was proven. It is as public as the zone, and must be in it.
     #[schemars(extend("grammar" = Grammar::DnsName, "derived" = "`_pointsman.` and the name"), example = &"_pointsman.shop.example.com")]
     pub note: String,
     /// Blue's records: addresses, or one other name for a CNAME.

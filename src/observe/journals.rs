@@ -6,6 +6,7 @@ use futures::future::join_all;
 
 use super::routers::READ;
 use crate::inventory::{Inventory, Pool};
+use crate::journal;
 use crate::remote::{Output, Script, Server, Sessions};
 
 /// Every run's journal, from whoever has most of it: `(run, text)`. Where no router can be read, the first host of each
@@ -37,12 +38,19 @@ pub async fn read(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<(Str
     journals.map_err(|more| format!("{problem}{more}"))
 }
 
-/// Of copies of the same journals the longest of each: lines are only ever added.
+/// Of copies of the same journals the one with the most lines of each: lines are only ever added, and may have come twice.
 pub fn fullest(copies: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    // One that cannot be read is better than none: it is told then.
+    let fullness = |text: &str| {
+        (
+            journal::read(text).map_or(0, |lines| lines.len()),
+            !text.is_empty(),
+        )
+    };
     let mut journals = BTreeMap::<String, String>::new();
     for (run, text) in copies {
         let best = journals.entry(run).or_default();
-        if text.len() > best.len() {
+        if fullness(&text) > fullness(best) {
             *best = text;
         }
     }

@@ -9,6 +9,6 @@ mod stream;
 mod terminal;
 
 pub use event::{Event, Kind, StepOutcome};
-pub use prober::{Awaited, Lookup, ProbeTarget, Prober};
+pub use prober::{Awaited, Lookup, ProbeTarget, Prober, UNRESOLVED};
 pub use receipt::{Receipt, RouterReceipt};
 pub use stream::{Output, Sink, Stream, Verbosity, channel};

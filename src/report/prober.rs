@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use clients::Clients;
-pub use clients::Lookup;
+pub use clients::{Lookup, UNRESOLVED};
 
 use super::receipt::{Receipt, RouterReceipt};
 use crate::error_rate::ErrorRate;

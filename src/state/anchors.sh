@@ -1,5 +1,5 @@
 # Copies of journals on hosts, for switches that are an API: files of one run each, which no other run writes.
-# Variables: STATE RUN; OP is `append`, `beat` or `look`; PHASE (beat). Function: pm_lines (append).
+# Variables: STATE RUN; OP is `append`, `beat`, `look` or `epoch`; PHASE (beat). Function: pm_lines (append).
 umask 077
 folder=$STATE/runs/$RUN
 case $OP in
@@ -13,6 +13,7 @@ case $OP in
   beat)
     [ ! -d "$folder" ] || printf '%s\n' "$PHASE" >"$folder/heartbeat"
     ;;
+  epoch) cat "$STATE/epoch" 2>/dev/null || echo 0 ;;
   look)
     section journal; cat "$folder/journal.jsonl" 2>/dev/null
     section heartbeat; cat "$folder/heartbeat" 2>/dev/null

@@ -35,7 +35,7 @@ pub struct Note {
     /// Pools that a run is changing, and which.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<Pool, String>,
-    /// The release that each pool was last proven with, without the names of its variables: a note may be public.
+    /// The release that each pool was last proven with, without what tells of its files: a note may be public.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proven: BTreeMap<Pool, Release>,
     /// Until when resolvers that keep to a TTL may still lead clients to a pool, by the operator's clock.
@@ -95,7 +95,10 @@ impl Note {
         let mut note = self.clone();
         note.writes += 1;
         for release in note.proven.values_mut() {
+            // A zone is public: nothing that tells of the files, or lets a guess at a secret be tried.
             release.env_keys.clear();
+            release.env_sha256 = None;
+            release.compose_sha256.clear();
         }
         let text = serde_json::to_string(&note).unwrap_or_default();
         (note, text)

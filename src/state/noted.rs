@@ -97,6 +97,11 @@ impl Noted {
             if sent.as_ref() == Some(&note) && moved {
                 return Ok(Done::Applied);
             }
+            if Instant::now() >= until
+                && let Some(doubt) = doubt
+            {
+                return Err(doubt);
+            }
             if edit(&seen, &mut note)? == Done::AlreadyDone {
                 return Ok(Done::AlreadyDone);
             }
@@ -109,7 +114,7 @@ impl Noted {
             let late = Instant::now() >= until;
             match error {
                 // Somebody else wrote in between: what they wrote is looked at first.
-                ApiError::Stale { problem } if late => {
+                ApiError::Stale { problem } if late && doubt.is_none() => {
                     return Err(StoreError::Refused {
                         problem,
                         hint: "see who else writes there, then try again".to_owned(),
@@ -204,6 +209,10 @@ impl Store for Noted {
 
     async fn acquire(&self, take: &Take) -> Result<Done, StoreError> {
         self.write("taking the lock", None, None, &|_, note| {
+            if note.writes == 0 {
+                // No note yet, or none any more: which epochs there were is known of the hosts.
+                note.epoch = take.expect_epoch;
+            }
             let done = rules::acquire(&kept(note), take)?;
             note.epoch = take.epoch;
             note.run = Some(take.run.clone());

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::compose::traffic::Traffic;
-use crate::fleet::StepError;
+use crate::fleet::{End, StepError};
 use crate::inventory::dns::Stragglers;
 use crate::inventory::switch::Connector;
 use crate::plan;
@@ -16,6 +16,9 @@ use crate::report::Kind;
 
 /// Pause between two looks at the clock.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// For so long a switch that cannot be read is read again: one look that fails is no verdict.
+const UNREAD: Duration = Duration::from_secs(10);
 
 /// Waits until every cache that keeps to its TTL has moved, and then until nobody comes to the pool by its own counts.
 ///
@@ -25,9 +28,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) async fn wait(cx: &Context, step: &plan::Step) -> Result<(), StepError> {
     let pool = cx.to();
     let mut told = false;
+    let since = Timestamp::now();
     loop {
         let now = Timestamp::now();
         let views = cx.views().await;
+        // Unknown counts as used.
+        if let Some((router, problem)) = views
+            .iter()
+            .find_map(|(router, view)| Some((router, view.as_ref().err()?)))
+        {
+            if Duration::try_from(now.duration_since(since)).unwrap_or_default() < UNREAD {
+                cx.job.go_on()?;
+                cx.fleet.pause(PAUSE).await;
+                continue;
+            }
+            let words = format!(
+                "{}: cannot be read, so it counts as using {pool}: {problem}",
+                router.name
+            );
+            return Err(StepError::failed(words).ending(End::InDoubt));
+        }
         let left = views
             .iter()
             .filter_map(|(_, view)| Some(view.as_ref().ok()?.caches.as_ref()?.left_for(pool, now)))
@@ -48,6 +68,10 @@ pub(super) async fn wait(cx: &Context, step: &plan::Step) -> Result<(), StepErro
             cx.fleet.pause(PAUSE).await;
         }
     }
+    // What a run has claimed was quiet before.
+    if cx.job.plan.reclaims {
+        return Ok(());
+    }
     quiet(cx, step, told).await
 }
 
@@ -59,13 +83,19 @@ async fn quiet(cx: &Context, step: &plan::Step, told: bool) -> Result<(), StepEr
         cx.job.go_on()?;
         let hosts = cx.job.hosts();
         let counts = join_all(hosts.iter().map(|host| cx.fleet.traffic(&cx.job, host))).await;
-        let mut words = Vec::new();
+        let (mut words, mut counted) = (Vec::new(), true);
         for (host, count) in hosts.iter().zip(counts) {
             match count {
                 Ok(None) => return Ok(()),
                 Ok(Some(traffic)) if traffic.is_quiet() => {}
                 Ok(Some(traffic)) => words.push(format!("{}: {}", host.name, in_words(traffic))),
-                Err(problem) => words.push(format!("{}: it cannot be counted: {problem}", host.name)),
+                Err(problem) => {
+                    counted = false;
+                    words.push(format!(
+                        "{}: what comes to it cannot be counted: {problem}",
+                        host.name
+                    ));
+                }
             }
         }
         if words.is_empty() {
@@ -78,27 +108,31 @@ async fn quiet(cx: &Context, step: &plan::Step, told: bool) -> Result<(), StepEr
         }
         let waited = Timestamp::now().duration_since(since);
         if Duration::try_from(waited).unwrap_or_default() >= cx.job.inventory.switch.drain {
-            return stragglers(cx, &words);
+            return stragglers(cx, &words, counted);
         }
         for line in words {
-            cx.job
-                .progress(step, &pool.to_string(), format!("clients still come: {line}"));
+            cx.job.progress(step, &pool.to_string(), line);
         }
     }
 }
 
 fn in_words(traffic: Traffic) -> String {
     format!(
-        "{} connections and {} packets came in",
-        traffic.connections, traffic.segments
+        "clients still come: {} new connections, {} open with {} packets",
+        traffic.connections, traffic.open, traffic.segments
     )
 }
 
 /// Clients that come though nothing leads them there any more.
-fn stragglers(cx: &Context, words: &[String]) -> Result<(), StepError> {
+fn stragglers(cx: &Context, words: &[String], counted: bool) -> Result<(), StepError> {
     let (pool, drain) = (cx.to(), cx.job.inventory.switch.drain);
+    let why = if counted {
+        "every honest cache has moved, and clients still come"
+    } else {
+        "it cannot be told whether clients still come"
+    };
     let message = format!(
-        "clients still come to {pool} after {drain:?}, though every honest cache has moved:\n{}",
+        "{pool} is not quiet after {drain:?}: {why}:\n{}",
         words.join("\n")
     );
     match &cx.job.inventory.switch.connector {

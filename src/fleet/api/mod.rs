@@ -4,7 +4,7 @@
 mod ready;
 mod tail;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use super::ssh::SshFleet;
 use super::{Armed, Did, Fleet, Job, Records, StepError};
 use crate::compose::traffic::Traffic;
 use crate::health::direct;
-use crate::inventory::switch::Connector;
+use crate::inventory::switch::{Connector, Provider};
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, RouterState};
@@ -37,6 +37,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LENIENT: Duration = Duration::from_secs(1);
 /// Longest that every part of a balancer may take to do as it was told.
 const SETTLE: Duration = Duration::from_secs(60);
+/// A change that every server gives out within this adds nothing to what caches may hold.
+const PROMPT: Duration = Duration::from_secs(1);
 /// For so long nobody may come to a pool before it counts as quiet.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -127,12 +129,28 @@ impl ApiFleet {
         }
     }
 
+    /// How long a server may go on giving out what was replaced, beyond the change itself.
+    fn lingers(&self) -> Duration {
+        match &self.hosts.inventory.switch.connector {
+            // Its packet cache may be filled with the old answer while the change is made, for `cache-ttl`.
+            Connector::Dns(_, Provider::Powerdns(_)) => Duration::from_secs(20),
+            _ => Duration::ZERO,
+        }
+    }
+
     fn settle(&self) -> Duration {
         match &self.hosts.inventory.switch.connector {
             Connector::Dns(dns, _) => dns.settle,
             _ => SETTLE,
         }
     }
+}
+
+/// Moves an instant back to when answers of this TTL, given out up to now and for `lingers` more, have run out.
+fn later(until: &mut Option<Timestamp>, ttl: u32, lingers: Duration) {
+    let lingers = SignedDuration::try_from(lingers).unwrap_or_default();
+    let end = Timestamp::now() + SignedDuration::from_secs(ttl.into()) + MARGIN + lingers;
+    *until = Some(until.map_or(end, |known| known.max(end)));
 }
 
 /// An error of a write under this right; a note that this run has not fenced yet is told apart.
@@ -164,6 +182,10 @@ impl Fleet for ApiFleet {
         let read = match self.look().await {
             Ok((view, note)) => {
                 let mut state = note.state();
+                if note.writes == 0 {
+                    // The first run, or a note that somebody took away: the hosts know which epochs there were.
+                    state.epoch = self.noted.anchors.highest_epoch().await;
+                }
                 self.noted.anchors.look(&mut state).await;
                 Ok(RouterState { view, state })
             }
@@ -257,8 +279,20 @@ impl Fleet for ApiFleet {
         let tail = Tail::of(&self.hosts, job);
         if let Some(tail) = &tail {
             // Who is about to be led to must answer itself.
-            let problems = tail.stand(to, Stand::Off).await;
-            if !problems.is_empty() {
+            let problems = tail.stand(to, Stand::Off, note.writes).await;
+            let spare = self
+                .hosts
+                .inventory
+                .hosts(to)
+                .len()
+                .saturating_sub(self.hosts.inventory.servers_needed(to));
+            // Who leads traffic back is not held up by a host that cannot be reached, and probably serves nobody.
+            if !problems.is_empty() && (job.ledger.is_lenient() || problems.len() <= spare) {
+                job.sink.warn(format!(
+                    "not every host of {to} could be told to answer itself: {}",
+                    problems.join("; ")
+                ));
+            } else if !problems.is_empty() {
                 return Err(StepError::failed(format!(
                     "{to} must not hand its requests on, and cannot be told so:\n{}",
                     problems.join("\n")
@@ -320,6 +354,7 @@ impl Fleet for ApiFleet {
         };
         let wanted = u32::try_from(dns.ttl.as_secs()).unwrap_or(u32::MAX).max(1);
         let right = ApiFleet::right(job);
+        let (since, before) = (Instant::now(), Mutex::new(None));
         let done = self
             .noted
             .write("lowering the TTL", None, Some(wanted), &|seen, note| {
@@ -327,8 +362,8 @@ impl Fleet for ApiFleet {
                 let Some(ttl) = seen.ttl.filter(|ttl| *ttl > wanted) else {
                     return Ok(Done::AlreadyDone);
                 };
-                let until = Timestamp::now() + SignedDuration::from_secs(ttl.into()) + MARGIN;
-                note.long_until = Some(note.long_until.map_or(until, |known| known.max(until)));
+                *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(ttl);
+                later(&mut note.long_until, ttl, Duration::ZERO);
                 Ok(Done::Applied)
             })
             .await
@@ -341,6 +376,18 @@ impl Fleet for ApiFleet {
                 |_| {},
             )
             .await?;
+        let before = before.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ttl) = before.filter(|_| since.elapsed() > PROMPT) {
+            // Who lagged gave out the old TTL for as long.
+            self.noted
+                .write("noting until when", None, None, &|_, note| {
+                    Noted::holds(note, &right)?;
+                    later(&mut note.long_until, ttl, self.lingers());
+                    Ok(Done::Applied)
+                })
+                .await
+                .map_err(refused)?;
+        }
         match settled.caches {
             Some(caches) if caches.ttl_s > wanted => Err(StepError::failed(format!(
                 "{}: expected a TTL of {wanted} s from every authoritative server within {:?}, found {} s",
@@ -378,7 +425,7 @@ impl Fleet for ApiFleet {
 
     async fn start(&self, job: &Job, step: &Step, host: &Host) -> Did {
         if let Some(tail) = Tail::of(&self.hosts, job) {
-            tail.on_host(host, job.to(), Stand::Ready)
+            tail.on_host(host, job.to(), Stand::Ready, 0)
                 .await
                 .map_err(StepError::failed)?;
         }
@@ -408,12 +455,14 @@ impl Fleet for ApiFleet {
             return self.hosts.answers(job, tag, in_a_row, within).await;
         };
         // Where clients are led from now on must answer as the release; that caches move is a matter of time.
-        let view = self.glance().await.map_err(|error| vec![error.to_string()])?;
+        let looked = self.until(within, false, |_| true, |_| {}).await;
+        let view = looked.map_err(|error| vec![error.to_string()])?;
         let pool = view
             .live
             .settled()
             .ok_or_else(|| vec!["no pool gets all requests".to_owned()])?;
-        direct::answers(&self.hosts.inventory, dns.records(pool), tag, within).await?;
+        let need = self.hosts.inventory.servers_needed(pool);
+        direct::answers(&self.hosts.inventory, dns.records(pool), need, tag, within).await?;
         if matches!(job.plan.intent, Intent::Deploy { .. } | Intent::Resume { .. }) {
             let old = view
                 .caches

@@ -1,12 +1,13 @@
 //! The armed flip of a switch that is an API: one change that compares what was read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::tail::Tail;
-use super::{ApiFleet, refused};
+use super::{ApiFleet, PROMPT, later, refused};
 use crate::fleet::ssh::SshFleet;
 use crate::fleet::{Armed, StepError};
 use crate::inventory::Pool;
@@ -29,41 +30,74 @@ pub(super) struct Ready {
 #[async_trait]
 impl Armed for Ready {
     async fn commit(self: Box<Self>) -> Result<RouterView, StepError> {
-        let (to, right) = (self.to, &self.right);
-        let moved = self
-            .noted
-            .write("moving traffic", Some(Route::all(to)), None, &|seen, note| {
-                Noted::holds(note, right)?;
-                // Answers of the other pool may be kept for as long as the highest TTL that was given out says.
-                if let Some(ttl) = seen.ttl.filter(|_| seen.view.live.settled() != Some(to)) {
-                    let now = Timestamp::now();
-                    let until = now + SignedDuration::from_secs(ttl.into()) + MARGIN;
-                    let until = note.long_until.map_or(until, |long| long.max(until));
-                    let cached = note.cached.entry(to.other()).or_insert(until);
-                    *cached = until.max(*cached);
-                }
-                Ok(Done::Applied)
-            })
-            .await;
-        if let Err(error) = moved {
-            return Err(refused(error));
-        }
+        let (to, right, left) = (self.to, &self.right, self.to.other());
         let fleet = ApiFleet {
             hosts: self.hosts,
             noted: self.noted,
         };
+        let since = Instant::now();
+        // The TTL of what was replaced, and which note did it.
+        let moved = Mutex::new((None, 0));
+        let told = fleet
+            .noted
+            .write("moving traffic", Some(Route::all(to)), None, &|seen, note| {
+                Noted::holds(note, right)?;
+                let old = seen
+                    .ttl
+                    .filter(|_| seen.view.live.settled() != Some(to) || !seen.view.agrees());
+                let long = note.long_until;
+                if let Some(ttl) = old {
+                    until(
+                        note.cached.entry(left).or_insert(Timestamp::MIN),
+                        ttl,
+                        long,
+                        Duration::ZERO,
+                    );
+                }
+                *moved.lock().unwrap_or_else(PoisonError::into_inner) = (old, note.writes + 1);
+                Ok(Done::Applied)
+            })
+            .await;
+        told.map_err(refused)?;
+        let (old, number) = moved.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Who still has an old answer meets the new release all the same.
         let handed_on = async {
             if let Some(tail) = &self.tail {
-                tail.left(to.other()).await;
+                tail.left(left, number).await;
             }
         };
         // Every authoritative server gives out the new records before anything is called done.
         let settled = fleet.until(fleet.settle(), false, |view| view.is_all(to), |_| {});
         let (settled, ()) = futures::future::join(settled, handed_on).await;
+        let lingers = fleet.lingers();
+        if let Some(ttl) = old.filter(|_| since.elapsed() > PROMPT || !lingers.is_zero()) {
+            // Who lagged gave out the old records for as long. Where this cannot be noted, the pool's own counts still tell.
+            let noted = fleet
+                .noted
+                .write("noting until when", None, None, &|_, note| {
+                    Noted::holds(note, right)?;
+                    let long = note.long_until;
+                    until(
+                        note.cached.entry(left).or_insert(Timestamp::MIN),
+                        ttl,
+                        long,
+                        lingers,
+                    );
+                    Ok(Done::Applied)
+                })
+                .await;
+            drop(noted);
+        }
         settled.map_err(|error| StepError {
             in_doubt: true,
             ..error
         })
     }
+}
+
+/// Moves an instant back to when answers of this TTL, given out up to now and for `lingers` more, have run out.
+fn until(known: &mut Timestamp, ttl: u32, long: Option<Timestamp>, lingers: Duration) {
+    let mut end = long;
+    later(&mut end, ttl, lingers);
+    *known = end.map_or(*known, |end| end.max(*known));
 }

@@ -41,8 +41,15 @@ impl Tail {
         }
     }
 
-    /// One host of a pool, fenced first: a late word of an older run must not turn a pool that serves away.
-    pub(super) async fn on_host(&self, host: &Host, pool: Pool, stand: Stand) -> Result<(), String> {
+    /// One host of a pool, fenced first: a late word of an older run must not turn a pool that serves away. `number` is of
+    /// the note that it follows from: a late word of this very run must not either.
+    pub(super) async fn on_host(
+        &self,
+        host: &Host,
+        pool: Pool,
+        stand: Stand,
+        number: u64,
+    ) -> Result<(), String> {
         let session = self.hosts.sessions.session(&host.server());
         let claim = Claim {
             owner: self.owner.clone(),
@@ -58,7 +65,13 @@ impl Tail {
             )
             .await;
         fenced.map_err(|error| error.to_string())?;
-        let script = forward::script(&self.hosts.inventory, &self.dns, pool, stand);
+        let script = forward::script(
+            &self.hosts.inventory,
+            &self.dns,
+            pool,
+            stand,
+            (fence.epoch, number),
+        );
         let output = session
             .mutate(&Guarded::new(fence, &name), &script, HAND_ON)
             .await;
@@ -71,15 +84,15 @@ impl Tail {
     }
 
     /// All hosts of a pool; what could not be done.
-    pub(super) async fn stand(&self, pool: Pool, stand: Stand) -> Vec<String> {
+    pub(super) async fn stand(&self, pool: Pool, stand: Stand, number: u64) -> Vec<String> {
         let hosts = self.hosts.inventory.hosts(pool);
-        let all = join_all(hosts.iter().map(|host| self.on_host(host, pool, stand))).await;
+        let all = join_all(hosts.iter().map(|host| self.on_host(host, pool, stand, number))).await;
         all.into_iter().filter_map(Result::err).collect()
     }
 
     /// The pool that the name has left. A dead host there has nobody to hand on, and holds nobody up.
-    pub(super) async fn left(&self, pool: Pool) {
-        let problems = match tokio::time::timeout(HAND_ON, self.stand(pool, Stand::On)).await {
+    pub(super) async fn left(&self, pool: Pool, number: u64) {
+        let problems = match tokio::time::timeout(HAND_ON, self.stand(pool, Stand::On, number)).await {
             Ok(problems) => problems,
             Err(_) => vec![format!("not done within {HAND_ON:?}")],
         };

@@ -11,6 +11,9 @@ use reqwest::{Client, Url};
 use super::{DEADLINE, ProbeTarget};
 use crate::http;
 
+/// What is said of a request whose name led nowhere.
+pub const UNRESOLVED: &str = "the name cannot be resolved";
+
 /// Where a name leads now.
 #[async_trait]
 pub trait Lookup: Send + Sync + std::fmt::Debug {
@@ -55,7 +58,8 @@ impl Clients {
         if let Some((lookup, host)) = &self.name
             && Instant::now() >= self.until
         {
-            let (mut addresses, ttl) = lookup.addresses().await?;
+            let addresses = lookup.addresses().await;
+            let (mut addresses, ttl) = addresses.map_err(|problem| format!("{UNRESOLVED}: {problem}"))?;
             addresses.sort_unstable();
             self.until = Instant::now() + ttl;
             // Connections to where the name no longer leads are not used any more.

@@ -25,7 +25,9 @@ pub enum Stand {
 }
 
 /// The script that does it, to be run under the guard.
-pub fn script(inventory: &Inventory, dns: &Dns, pool: Pool, stand: Stand) -> Script {
+///
+/// `order` is an epoch, and the number of a note within it: what comes late of the same run changes nothing either.
+pub fn script(inventory: &Inventory, dns: &Dns, pool: Pool, stand: Stand, order: (u64, u64)) -> Script {
     let op = match stand {
         Stand::Ready => "ready",
         Stand::On => "on",
@@ -34,6 +36,8 @@ pub fn script(inventory: &Inventory, dns: &Dns, pool: Pool, stand: Stand) -> Scr
     Script::new(include_str!("forward.sh"))
         .var("FOLDER", inventory.project(pool).forward_dir())
         .var("OP", op)
+        .var("EPOCH", order.0.to_string())
+        .var("NUMBER", order.1.to_string())
         .file("pm_snippet", snippet(inventory, dns, pool))
 }
 

@@ -31,7 +31,7 @@ pub struct Name {
     router: Router,
     health: String,
     /// The authoritative servers, found once.
-    servers: OnceCell<Vec<(String, SocketAddr)>>,
+    servers: OnceCell<Result<Vec<(String, SocketAddr)>, String>>,
 }
 
 impl Name {
@@ -57,9 +57,10 @@ impl Name {
 
     /// The zone's authoritative servers: those of the inventory, else its NS records'.
     async fn servers(&self) -> Result<&[(String, SocketAddr)], String> {
+        // Also that they cannot be found is found out once: each look would wait for it again.
         let found = self
             .servers
-            .get_or_try_init(|| async {
+            .get_or_init(|| async {
                 if self.dns.nameservers.is_empty() {
                     let resolvers = place::all(&self.dns.resolvers).await?;
                     return ask::nameservers(&self.dns.zone, &resolvers).await;
@@ -67,8 +68,8 @@ impl Name {
                 let places = place::all(&self.dns.nameservers).await?;
                 Ok(self.dns.nameservers.iter().cloned().zip(places).collect())
             })
-            .await?;
-        Ok(found)
+            .await;
+        found.as_deref().map_err(Clone::clone)
     }
 
     /// What the other authoritative servers give out that is not what stands there: `(server, route)`, problems, and the
@@ -88,7 +89,7 @@ impl Name {
             match answer {
                 Ok(Some(answer)) => {
                     ttl = ttl.max(answer.ttl);
-                    match classify(&self.dns, answer.kind, &answer.values) {
+                    match classify(&self.dns, answer.kind, &answer.values, live) {
                         Some(pool) if pool == live => {}
                         Some(pool) => workers.push(Worker {
                             pid: server.clone(),
@@ -125,11 +126,33 @@ impl Name {
         let answer = ask::ask(*address, &self.dns.name, other.kind, false, ASK)
             .await
             .ok()??;
-        let pool = classify(&self.dns, answer.kind, &answer.values)?;
+        let pool = classify(&self.dns, answer.kind, &answer.values, live)?;
         Some(Worker {
             pid: server.to_owned(),
             route: Route::all(pool),
         })
+    }
+
+    /// Servers that still give out records of a type that only the other pool has.
+    async fn left_over(&self, sets: &[RecordSet], live: Pool) -> Vec<Worker> {
+        let other = records::wanted(&self.dns, live.other(), 0);
+        let only = other
+            .iter()
+            .filter(|set| sets.iter().all(|now| now.kind != set.kind));
+        let servers = self.servers().await.unwrap_or_default();
+        let asked = only.flat_map(|set| servers.iter().map(move |server| (set, server)));
+        let answers = join_all(asked.map(|(set, (name, address))| async move {
+            let answer = ask::ask(*address, &self.dns.name, set.kind, false, ASK)
+                .await
+                .ok()??;
+            // Where a CNAME stands it is what every type is answered with.
+            (answer.kind == set.kind && answer.values == set.values).then(|| Worker {
+                pid: name.clone(),
+                route: Route::all(live.other()),
+            })
+        }))
+        .await;
+        answers.into_iter().flatten().collect()
     }
 
     /// Both pools' addresses, asked as clients would.
@@ -156,12 +179,40 @@ impl Name {
         join_all(pools).await.into_iter().collect()
     }
 
-    /// The pool whose records all of these are.
-    fn pool_of(&self, sets: &[RecordSet]) -> Result<Pool, ApiError> {
+    /// The pool whose records all of these are, or most of them: then the name is half of each, as a provider leaves it that
+    /// changes one record after the other, and `flip --to` makes it whole.
+    fn pool_of(&self, sets: &[RecordSet]) -> Result<(Pool, bool), ApiError> {
         let is = |pool: &Pool| records::same(sets, &records::wanted(&self.dns, *pool, 0));
-        Pool::ALL.into_iter().find(is).ok_or_else(|| {
+        if let Some(pool) = Pool::ALL.into_iter().find(is) {
+            return Ok((pool, true));
+        }
+        if records::all_ours(&self.dns, sets) {
+            let of = |pool: Pool| -> usize {
+                let wanted = records::wanted(&self.dns, pool, 0);
+                let all = sets
+                    .iter()
+                    .flat_map(|set| set.values.iter().map(move |value| (set.kind, value)));
+                all.filter(|(kind, value)| {
+                    wanted
+                        .iter()
+                        .any(|set| set.kind == *kind && set.values.contains(value))
+                })
+                .count()
+            };
+            let most = if of(Pool::Green) > of(Pool::Blue) {
+                Pool::Green
+            } else {
+                Pool::Blue
+            };
+            return Ok((most, false));
+        }
+        Err({
             let found: Vec<String> = sets.iter().map(ToString::to_string).collect();
-            let found = if found.is_empty() { "none".to_owned() } else { found.join("; ") };
+            let found = if found.is_empty() {
+                "none".to_owned()
+            } else {
+                found.join("; ")
+            };
             ApiError::Refused {
                 problem: format!(
                     "{}: expected the records of blue ({}) or of green ({}), found {found}: pointsman did not write these, and changes none of them",
@@ -169,7 +220,9 @@ impl Name {
                     self.dns.blue.join(", "),
                     self.dns.green.join(", ")
                 ),
-                hint: "set the name to one pool's records by hand, once; `pointsman switch config` prints them".to_owned(),
+                hint:
+                    "set the name to one pool's records by hand, once; `pointsman switch config` prints them"
+                        .to_owned(),
             }
         })
     }
@@ -201,15 +254,23 @@ impl Api for Name {
                 problem: format!("{}: {problem}", self.dns.note),
                 hint: "give another name with `switch.dns.note`, or take that text away".to_owned(),
             })?;
-        let live = self.pool_of(&sets)?;
+        let (live, whole) = self.pool_of(&sets)?;
         let (mut workers, mut problems) = (Vec::new(), Vec::new());
+        if !whole {
+            let found: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            problems.push(format!(
+                "the name has records of both pools: {}",
+                found.join("; ")
+            ));
+        }
         let mut ttl = 0;
-        for set in &sets {
+        for set in sets.iter().filter(|_| whole) {
             let (lagging, wrong, highest) = self.secondaries(set, live).await;
             workers.extend(lagging);
             problems.extend(wrong);
             ttl = ttl.max(highest);
         }
+        workers.extend(self.left_over(&sets, live).await);
         Ok(Seen {
             view: RouterView {
                 live: Route::all(live),

@@ -49,14 +49,30 @@ pub(super) fn same(one: &[RecordSet], other: &[RecordSet]) -> bool {
     plain(one) == plain(other)
 }
 
-/// The pool whose set of this type these values are.
-pub(super) fn classify(dns: &Dns, kind: Kind, values: &[String]) -> Option<Pool> {
+/// The pool whose set of this type these values are; of both, where both have the same, the one that is `live`.
+pub(super) fn classify(dns: &Dns, kind: Kind, values: &[String], live: Pool) -> Option<Pool> {
     let is = |pool: &Pool| {
         wanted(dns, *pool, 0)
             .iter()
             .any(|set| set.kind == kind && set.values == values)
     };
-    Pool::ALL.into_iter().find(is)
+    [live, live.other()].into_iter().find(is)
+}
+
+/// Whether every one of these records is some pool's.
+pub(super) fn all_ours(dns: &Dns, sets: &[RecordSet]) -> bool {
+    let ours: Vec<RecordSet> = Pool::ALL
+        .into_iter()
+        .flat_map(|pool| wanted(dns, pool, 0))
+        .collect();
+    let known = |kind: Kind, value: &String| {
+        ours.iter()
+            .any(|set| set.kind == kind && set.values.contains(value))
+    };
+    !sets.is_empty()
+        && sets
+            .iter()
+            .all(|set| set.values.iter().all(|value| known(set.kind, value)))
 }
 
 /// What turns `old` into `new`, type by type.
@@ -175,11 +191,11 @@ mod tests {
         assert_eq!(turned.len(), 3);
         assert!(turned[..2].iter().all(|set| set.new.is_none()) && turned[2].old.is_none());
         assert_eq!(
-            classify(&dns, Kind::Aaaa, &["2001:db8::1".to_owned()]),
+            classify(&dns, Kind::Aaaa, &["2001:db8::1".to_owned()], Pool::Green),
             Some(Pool::Blue)
         );
         assert_eq!(
-            classify(&dns, Kind::A, &["192.0.2.1".to_owned()]),
+            classify(&dns, Kind::A, &["192.0.2.1".to_owned()], Pool::Blue),
             None,
             "half a pool is none"
         );
