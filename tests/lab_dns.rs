@@ -347,6 +347,19 @@ async fn a_run_that_died_or_slept() {
     assert_eq!(code, 31, "{text}");
     assert_eq!(names.led_to(), before);
     none_lost("a name, with runs that die", &load.stop());
+    // The pool that the name leads to dies: nothing answers there at all, and it can be left.
+    let hot = if before == blue {
+        ["web1", "web2"]
+    } else {
+        ["web3", "web4"]
+    };
+    for host in hot {
+        root(host, "docker kill $(docker ps -q)");
+    }
+    let since = Instant::now();
+    pointsman.expect(&["rollback"], 0);
+    println!("a rollback from a dead pool took {:?}", since.elapsed());
+    assert_ne!(names.led_to(), before);
     drop(Outside::new());
 }
 
