@@ -71,6 +71,11 @@ pub enum Stragglers {
 }
 
 impl Dns {
+    /// The TTL in whole seconds, as records have it: at least one.
+    pub fn ttl_s(&self) -> u32 {
+        u32::try_from(self.ttl.as_secs()).unwrap_or(u32::MAX).max(1)
+    }
+
     /// A pool's records.
     pub fn records(&self, pool: Pool) -> &[String] {
         match pool {

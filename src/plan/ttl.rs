@@ -1,9 +1,5 @@
 //! What a plan says of caches, for switches whose answers are kept by resolvers.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::{Action, Steps};
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
@@ -41,21 +37,18 @@ pub(super) fn when(seen: &Observation, from: Pool, lowered: bool) -> String {
     };
     let long = caches
         .long_until
-        .filter(|until| !lowered && *until > Timestamp::now())
+        .filter(|_| !lowered)
         .map_or_else(String::new, |until| {
             format!(", those of an earlier TTL until {until}")
         });
     format!("; caches may lead clients to {from} for {ttl} s more{long}")
 }
 
-/// How long a start in this pool may have to wait for caches, beyond its own deadline.
+/// Until when a change of this pool has to wait for caches. What has passed is not there any more when it is read.
 pub(super) fn horizon(inventory: &Inventory, seen: &Observation, pool: Pool) -> Option<String> {
-    let left = caches(seen)?.left_for(pool, Timestamp::now());
-    (left > Duration::ZERO).then(|| {
-        format!(
-            "caches may lead clients of {} to {pool} for {} s more: what runs there is replaced after that, once nobody comes",
-            inventory.app.name,
-            left.as_secs() + 1
-        )
-    })
+    let until = caches(seen)?.until.get(&pool)?;
+    Some(format!(
+        "caches may lead clients of {} to {pool} until {until}: what runs there is replaced after that, once nobody comes",
+        inventory.app.name
+    ))
 }

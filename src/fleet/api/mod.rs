@@ -59,7 +59,7 @@ impl ApiFleet {
             let ahead = |until: &Timestamp| *until > now;
             view.caches = Some(Caches {
                 ttl_s: ttl,
-                wanted_s: u32::try_from(dns.ttl.as_secs()).unwrap_or(u32::MAX).max(1),
+                wanted_s: dns.ttl_s(),
                 until: note
                     .cached
                     .iter()
@@ -352,7 +352,7 @@ impl Fleet for ApiFleet {
         let Connector::Dns(dns, _) = &self.hosts.inventory.switch.connector else {
             return Ok((StepOutcome::AlreadyDone, None));
         };
-        let wanted = u32::try_from(dns.ttl.as_secs()).unwrap_or(u32::MAX).max(1);
+        let wanted = dns.ttl_s();
         let right = ApiFleet::right(job);
         let (since, before) = (Instant::now(), Mutex::new(None));
         let done = self

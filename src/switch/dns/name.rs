@@ -289,7 +289,7 @@ impl Api for Name {
 
     async fn change(&self, seen: &Seen, change: &Change<'_>) -> Result<(), ApiError> {
         let before = records::parse(&seen.raw);
-        let policy = u32::try_from(self.dns.ttl.as_secs()).unwrap_or(u32::MAX).max(1);
+        let policy = self.dns.ttl_s();
         let old_note = before.iter().find(|set| set.name == self.dns.note).cloned();
         let new_note = RecordSet {
             name: self.dns.note.clone(),

@@ -131,11 +131,7 @@ pub(super) fn first_time(dns: &Dns) -> String {
         "; Once, by hand: {} leads to blue. From then on pointsman changes it, and keeps its note at\n; {}. It deletes no record that is neither pool's.\n",
         dns.name, dns.note
     );
-    for set in wanted(
-        dns,
-        Pool::Blue,
-        u32::try_from(dns.ttl.as_secs()).unwrap_or(u32::MAX),
-    ) {
+    for set in wanted(dns, Pool::Blue, dns.ttl_s()) {
         for value in &set.values {
             let dot = if set.kind == Kind::Cname { "." } else { "" };
             out.push_str(&format!(
