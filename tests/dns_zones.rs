@@ -21,6 +21,8 @@ mod relay;
 mod server;
 #[path = "dns_zones/suite.rs"]
 mod suite;
+#[path = "dns_zones/under_load.rs"]
+mod under_load;
 #[path = "dns_zones/watching.rs"]
 mod watching;
 
@@ -51,6 +53,18 @@ macro_rules! conforms {
             #[tokio::test]
             async fn what_was_written_stays() {
                 suite::what_was_written_stays($program).await;
+            }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn flips_under_questions() {
+                under_load::flips_under_questions($program).await;
+            }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_storm_of_reloads() {
+                under_load::a_storm_of_reloads($program).await;
+            }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn killed_in_the_midst() {
+                under_load::killed_in_the_midst($program).await;
             }
         }
     };

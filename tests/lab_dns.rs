@@ -28,7 +28,7 @@ use process::{Process, free_port, local};
 use server::{Program, Server, WRITER, ZONE, named, secret_of};
 use support::load::{Lead, Load};
 use support::outside::Outside;
-use support::scene::{changed, containers, none_lost, root, until};
+use support::scene::{NoRouters, containers, none_lost, root, switched, until};
 use support::{Pointsman, Running, lab, reset};
 
 /// Requests a second over all clients.
@@ -102,26 +102,6 @@ async fn started(port: u16, folder: &Path, command: &mut Command) -> Process {
     process
 }
 
-/// The lab's load balancers, which are not the switch here, and whose health checks would be clients that still come.
-struct NoRouters;
-
-impl NoRouters {
-    fn stopped() -> NoRouters {
-        for router in ["lb1", "lb2"] {
-            root(router, "sv -w 20 force-stop haproxy || true");
-        }
-        NoRouters
-    }
-}
-
-impl Drop for NoRouters {
-    fn drop(&mut self) {
-        for router in ["lb1", "lb2"] {
-            root(router, "sv -w 20 up haproxy");
-        }
-    }
-}
-
 /// Primary, secondary and resolver, and an environment whose switch they are.
 struct Names {
     _quiet: NoRouters,
@@ -193,18 +173,8 @@ impl Names {
 
     /// The environment `two-pools` with these names as its switch.
     fn environment(&self, ttl: u32, of_dns: &str) -> Pointsman {
-        let urls: Vec<&str> = lab()["ROUTER_URLS"].split_whitespace().collect();
-        let router = |name: &str, url: &str| {
-            let address = url.trim_start_matches("http://");
-            format!("{{ address = \"{address}\", name = \"{name}\", url = \"{url}\" }}")
-        };
-        let routers = format!(
-            "routers = [{}, {}]",
-            router("lb1", urls[0]),
-            router("lb2", urls[1])
-        );
         let switch = format!(
-            "\n[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n\
+            "[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n\
              resolvers = [\"127.0.0.1:{}\"]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
             self.primary.port,
             self.secondary.1,
@@ -212,22 +182,9 @@ impl Names {
             self.primary.port,
             secret_of(WRITER)
         );
-        changed(
-            "dns",
-            &[
-                (
-                    "two-pools.toml",
-                    "connector = \"haproxy\"",
-                    "connector = \"rfc2136\"",
-                ),
-                ("two-pools.toml", &routers, &switch),
-                (
-                    "docker-compose.production.yml",
-                    "    ports:\n",
-                    "    volumes:\n      - ${POINTSMAN_FORWARD}:/etc/nginx/pointsman:ro\n    ports:\n",
-                ),
-            ],
-        )
+        let mount = "    volumes:\n      - ${POINTSMAN_FORWARD}:/etc/nginx/pointsman:ro\n    ports:\n";
+        let edit = ("docker-compose.production.yml", "    ports:\n", mount);
+        switched("dns", "rfc2136", &switch, &[edit])
     }
 
     /// What the primary says itself.

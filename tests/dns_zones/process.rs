@@ -76,6 +76,11 @@ impl Process {
         }
     }
 
+    /// Sends it a signal by its name.
+    pub fn signal(&self, name: &str) {
+        must(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
+    }
+
     /// Asks until it answers.
     pub async fn until<F: Future<Output = bool>>(&mut self, mut ready: impl FnMut() -> F) {
         let since = Instant::now();

@@ -102,6 +102,20 @@ impl Server {
         self.process = Some(process);
     }
 
+    /// It reads its configuration and its zones again, as after an administrator's change.
+    pub fn reload(&self) {
+        match self.program {
+            Program::Bind | Program::Knot => self.process.as_ref().unwrap().signal("HUP"),
+            Program::PowerDns => {
+                for word in ["reload", "rediscover", "purge"] {
+                    let mut command = Command::new("pdns_control");
+                    command.arg(format!("--config-dir={}", self.folder.path().display()));
+                    must(command.arg(word));
+                }
+            }
+        }
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
@@ -182,15 +196,19 @@ zone "{ZONE}" {{
         self.write("knot.conf", &config);
     }
 
-    /// Two PowerDNS over one database, with these further lines of configuration.
+    /// PowerDNS with these further lines of configuration.
+    pub async fn powerdns_with(extra: &str) -> Server {
+        let mut server = Server::start(Program::PowerDns).await;
+        server.kill();
+        let config = server.powerdns_config(&server.path("zones.sqlite"));
+        server.write("pdns.conf", &(config + extra));
+        server.run().await;
+        server
+    }
+
+    /// Two of them over one database.
     pub async fn two_powerdns(extra: &str) -> (Server, Server) {
-        let mut first = Server::start(Program::PowerDns).await;
-        first.kill();
-        first.write(
-            "pdns.conf",
-            &(first.powerdns_config(&first.path("zones.sqlite")) + extra),
-        );
-        first.run().await;
+        let first = Server::powerdns_with(extra).await;
         let mut second = Server {
             program: first.program,
             port: free_port(),

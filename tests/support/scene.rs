@@ -33,6 +33,49 @@ pub fn changed(name: &str, edits: &[(&str, &str, &str)]) -> Pointsman {
     Pointsman::with(folder.join("two-pools.toml"))
 }
 
+/// The environment `two-pools` with another switch than the lab's load balancers, of which these tables tell, and with
+/// further edits.
+pub fn switched(name: &str, connector: &str, tables: &str, edits: &[(&str, &str, &str)]) -> Pointsman {
+    let urls: Vec<&str> = lab()["ROUTER_URLS"].split_whitespace().collect();
+    let router = |name: &str, url: &str| {
+        let address = url.trim_start_matches("http://");
+        format!("{{ address = \"{address}\", name = \"{name}\", url = \"{url}\" }}")
+    };
+    let routers = format!(
+        "routers = [{}, {}]",
+        router("lb1", urls[0]),
+        router("lb2", urls[1])
+    );
+    let haproxy = "connector = \"haproxy\"";
+    let (connector, tables) = (format!("connector = \"{connector}\""), format!("\n{tables}"));
+    let mut all = vec![
+        ("two-pools.toml", haproxy, connector.as_str()),
+        ("two-pools.toml", routers.as_str(), tables.as_str()),
+    ];
+    all.extend(edits);
+    changed(name, &all)
+}
+
+/// The lab's load balancers, stopped where they are not the switch: their health checks would be clients that still come.
+pub struct NoRouters;
+
+impl NoRouters {
+    pub fn stopped() -> NoRouters {
+        for router in ["lb1", "lb2"] {
+            root(router, "sv -w 20 force-stop haproxy || true");
+        }
+        NoRouters
+    }
+}
+
+impl Drop for NoRouters {
+    fn drop(&mut self) {
+        for router in ["lb1", "lb2"] {
+            root(router, "sv -w 20 up haproxy");
+        }
+    }
+}
+
 /// Waits until this holds.
 pub fn until(what: &str, longest: Duration, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + longest;

@@ -1,0 +1,278 @@
+//! Flips while clients ask without a pause: 50 there and back, under a storm of reloads, and with the server killed in
+//! their midst. Every answer must be one pool's records, whole; a question is asked again as resolvers do, and one that
+//! nobody answers in the end is lost.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RData, RecordType};
+use pointsman::switch::api::ApiError;
+use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone as _};
+
+use super::process::local;
+use super::server::{Program, Server, ZONE};
+use super::suite::{at, set};
+
+/// Flips, each of them followed by the one back.
+const FLIPS: usize = 50;
+/// Clients that ask, and the pause of each between two questions.
+const CLIENTS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(4);
+/// How long a client waits for an answer, and for how long it asks again: as resolvers do, within what a user bears.
+const WAIT: Duration = Duration::from_millis(300);
+const PERSISTS: Duration = Duration::from_secs(10);
+/// Servers that are killed in the midst of a flip.
+const KILLS: u32 = 20;
+
+fn pool(number: usize) -> RecordSet {
+    let values = [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]];
+    set("www", Kind::A, 5, &values[number % 2])
+}
+
+fn note(number: usize) -> RecordSet {
+    set("_pointsman.www", Kind::Txt, 1, &[&format!("epoch {number}")])
+}
+
+/// From one pool to the other, with the note: one change.
+fn flip(number: usize) -> Vec<Replace> {
+    let change = |of: fn(usize) -> RecordSet| Replace {
+        old: Some(of(number)),
+        new: Some(of(number + 1)),
+    };
+    vec![change(pool), change(note)]
+}
+
+/// What was answered, how often, and the longest wait of a client.
+#[derive(Debug, Default)]
+struct Heard {
+    answers: BTreeMap<String, usize>,
+    again: usize,
+    slowest: Duration,
+}
+
+/// Clients that ask until they are stopped.
+struct Clients {
+    stop: Arc<AtomicBool>,
+    heard: Arc<Mutex<Heard>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Clients {
+    fn start(server: SocketAddr) -> Clients {
+        let stop = Arc::new(AtomicBool::new(false));
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let threads = (0..CLIENTS)
+            .map(|_| {
+                let (stop, heard) = (stop.clone(), heard.clone());
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let since = Instant::now();
+                        let (answer, again) = persistently(server);
+                        let mut heard = heard.lock().unwrap();
+                        *heard.answers.entry(answer).or_default() += 1;
+                        heard.again += again;
+                        heard.slowest = heard.slowest.max(since.elapsed());
+                        drop(heard);
+                        std::thread::sleep(PAUSE); // the client's rate
+                    }
+                })
+            })
+            .collect();
+        Clients { stop, heard, threads }
+    }
+
+    /// Stops them; every answer was one pool's records.
+    fn judge(self, what: &str) -> Heard {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap());
+        println!(
+            "{what}: {} questions, {} asked again, slowest {} ms: {:?}",
+            heard.answers.values().sum::<usize>(),
+            heard.again,
+            heard.slowest.as_millis(),
+            heard.answers
+        );
+        let pools: Vec<String> = [pool(0), pool(1)].map(|pool| pool.values.join(" ")).into();
+        let others: Vec<_> = heard
+            .answers
+            .keys()
+            .filter(|answer| !pools.contains(answer))
+            .collect();
+        assert!(others.is_empty(), "{what}: {others:?}");
+        assert_eq!(heard.answers.len(), 2, "{what}: both pools were seen");
+        heard
+    }
+}
+
+/// Asked until there is an answer; how often it was asked again.
+fn persistently(server: SocketAddr) -> (String, usize) {
+    let end = Instant::now() + PERSISTS;
+    let mut again = 0;
+    loop {
+        match once(server) {
+            Ok(answer) => return (answer, again),
+            Err(error) if Instant::now() > end => return (error, again),
+            // Where nobody listens, the answer comes at once.
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+        again += 1;
+    }
+}
+
+fn once(server: SocketAddr) -> Result<String, String> {
+    let mut question = Message::query();
+    question.add_query(Query::query(
+        Name::from_ascii(format!("www.{ZONE}.")).unwrap(),
+        RecordType::A,
+    ));
+    let id = question.metadata.id;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(WAIT)).unwrap();
+    socket.connect(server).unwrap();
+    let words = |error: std::io::Error| error.to_string();
+    socket.send(&question.to_vec().unwrap()).map_err(words)?;
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).map_err(words)?;
+    let answer = Message::from_vec(&buffer[..length]).map_err(|error| error.to_string())?;
+    assert_eq!(answer.metadata.id, id);
+    // What a server says that is not ready yet: resolvers go on to another one, or ask again.
+    let code = answer.response_code.to_string();
+    if answer.answers.is_empty() && (code.contains("Server Failure") || code.contains("Refused")) {
+        return Err(code);
+    }
+    let mut addresses: Vec<String> = answer
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::A(address) => Some(address.0.to_string()),
+            _ => None,
+        })
+        .collect();
+    addresses.sort();
+    // No address at all is an answer too, and one that caches would keep.
+    Ok(format!("{} {code}", addresses.join(" ")).replace(" No Error", ""))
+}
+
+async fn start(program: Program) -> Server {
+    let server = Server::start(program).await;
+    let first = [pool(0), note(0)].map(|new| Replace {
+        old: None,
+        new: Some(new),
+    });
+    server.zone().replace(&first).await.unwrap();
+    server
+}
+
+pub async fn flips_under_questions(program: Program) {
+    let server = start(program).await;
+    let zone = server.zone();
+    let clients = Clients::start(local(server.port));
+    let mut slowest = Duration::ZERO;
+    for number in 0..2 * FLIPS {
+        let since = Instant::now();
+        zone.replace(&flip(number)).await.unwrap();
+        slowest = slowest.max(since.elapsed());
+        assert_eq!(at(&zone, "www").await, [pool(number + 1)]);
+    }
+    let heard = clients.judge(&format!("{}: {} flips", program.name(), 2 * FLIPS));
+    assert_eq!(heard.again, 0, "no question had to be asked again");
+    println!("{}: slowest flip {} ms", program.name(), slowest.as_millis());
+}
+
+/// The server reads its configuration and zones anew, again and again.
+pub async fn a_storm_of_reloads(program: Program) {
+    let server = start(program).await;
+    let zone = server.zone();
+    let clients = Clients::start(local(server.port));
+    let mut number = 0;
+    for round in 0..2 * FLIPS {
+        server.reload();
+        // Where an update meets a reload it may be refused, or nobody knows: what is read is the truth, and it is asked again.
+        let said = zone.replace(&flip(number)).await;
+        let found = read(&zone).await;
+        let moved = found == pool(number + 1);
+        assert!(moved || found == pool(number), "{found:?}");
+        match said {
+            Ok(()) => assert!(moved, "round {round}: done, and not there"),
+            Err(ApiError::InDoubt { .. }) => {}
+            Err(error) => assert!(!moved, "round {round}: {error}, and it was done"),
+        }
+        number += usize::from(moved);
+    }
+    let heard = clients.judge(&format!("{}: {number} flips under reloads", program.name()));
+    assert!(number >= FLIPS, "{number} flips of {} were done", 2 * FLIPS);
+    assert!(heard.slowest < PERSISTS);
+    // After the last reload too it is what was written last.
+    server.reload();
+    assert_eq!(read(&zone).await, pool(number));
+    // Of PowerDNS each command was answered; the others say so in their logs.
+    let log = std::fs::read_to_string(server.path("log")).unwrap();
+    assert!(program == Program::PowerDns || log.matches("reload").count() >= FLIPS);
+}
+
+/// SIGKILL at some instant of a flip, and the server comes again: what was said is so, and the flip is done or it is not.
+pub async fn killed_in_the_midst(program: Program) {
+    let mut server = start(program).await;
+    let mut verdicts = BTreeMap::<&str, usize>::new();
+    let clients = Clients::start(local(server.port));
+    let since = Instant::now();
+    server.zone().replace(&flip(0)).await.unwrap();
+    let calm = since.elapsed();
+    let mut number = 1;
+    for kill in 0..KILLS {
+        let zone = server.zone();
+        let changing = tokio::spawn(async move { zone.replace(&flip(number)).await });
+        // From before it was sent until after it was answered.
+        tokio::time::sleep(calm * 2 * kill / KILLS).await;
+        server.kill();
+        let said = changing.await.unwrap();
+        server.run().await;
+        let zone = server.zone();
+        let found = read(&zone).await;
+        let moved = found == pool(number + 1);
+        assert!(moved || found == pool(number), "{found:?}");
+        let with = at(&zone, "_pointsman.www").await;
+        assert_eq!(with, [note(number + usize::from(moved))], "the note goes with it");
+        let verdict = match said {
+            Ok(()) => {
+                assert!(moved, "done, and not there after the restart");
+                "done"
+            }
+            Err(ApiError::InDoubt { .. }) if moved => "in doubt, and it was done",
+            Err(ApiError::InDoubt { .. }) => "in doubt, and it was not",
+            Err(error) => {
+                assert!(!moved, "{error}, and it was done");
+                "not done"
+            }
+        };
+        *verdicts.entry(verdict).or_default() += 1;
+        number += usize::from(moved);
+    }
+    println!("{}: {KILLS} kills: {verdicts:?}", program.name());
+    let heard = clients.judge(&format!("{}: {number} flips, {KILLS} kills", program.name()));
+    assert!(heard.again > 0, "nobody noticed that the server was away");
+    assert!(
+        verdicts.len() > 1,
+        "every kill fell at the same place: {verdicts:?}"
+    );
+}
+
+/// What stands there, once the server answers again.
+async fn read(zone: &pointsman::switch::dns::rfc2136::Rfc2136) -> RecordSet {
+    let end = Instant::now() + PERSISTS;
+    loop {
+        match zone.read(&["www.z.example"]).await {
+            Ok(mut sets) if sets.len() == 1 => return sets.remove(0),
+            Ok(sets) => panic!("{sets:?}"),
+            Err(error) => assert!(Instant::now() < end, "{error}"),
+        }
+    }
+}
