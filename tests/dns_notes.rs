@@ -8,7 +8,7 @@
     reason = "a test ends there, as it should; figures are part of the output"
 )]
 
-#[path = "dns_zones/process.rs"]
+#[path = "support/process.rs"]
 mod process;
 #[path = "dns_zones/server.rs"]
 mod server;

@@ -23,8 +23,7 @@ mod only_digitalocean;
 mod only_powerdns;
 #[path = "dns_web/powerdns.rs"]
 mod powerdns;
-#[path = "state_stores/process.rs"]
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+#[path = "support/process.rs"]
 mod process;
 #[path = "dns_web/resolve.rs"]
 mod resolve;

@@ -13,7 +13,7 @@
 mod only_bind;
 #[path = "dns_zones/only_powerdns.rs"]
 mod only_powerdns;
-#[path = "dns_zones/process.rs"]
+#[path = "support/process.rs"]
 mod process;
 #[path = "dns_zones/relay.rs"]
 mod relay;

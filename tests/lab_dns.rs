@@ -9,7 +9,7 @@
     reason = "figures are part of the test's output"
 )]
 
-#[path = "dns_zones/process.rs"]
+#[path = "support/process.rs"]
 mod process;
 #[path = "dns_zones/server.rs"]
 mod server;

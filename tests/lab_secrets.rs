@@ -7,7 +7,7 @@
 mod canaries;
 #[path = "lab_secrets/names.rs"]
 mod names;
-#[path = "dns_zones/process.rs"]
+#[path = "support/process.rs"]
 mod process;
 #[path = "dns_zones/server.rs"]
 mod server;

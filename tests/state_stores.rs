@@ -2,6 +2,7 @@
 //! PostgreSQL and a real etcd. After it, what only one of them can do wrong.
 
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test ends there, as it should; figures are part of the output"
@@ -13,18 +14,24 @@ mod bench;
 mod cuts;
 #[path = "state_stores/etcd.rs"]
 mod etcd;
+#[path = "state_stores/folder.rs"]
+mod folder;
 #[path = "state_stores/only_etcd.rs"]
 mod only_etcd;
+#[path = "state_stores/only_note.rs"]
+mod only_note;
 #[path = "state_stores/only_postgres.rs"]
 mod only_postgres;
 #[path = "state_stores/only_servers.rs"]
 mod only_servers;
 #[path = "state_stores/postgres.rs"]
 mod postgres;
-#[path = "state_stores/process.rs"]
+#[path = "support/process.rs"]
 mod process;
 #[path = "state_stores/relay.rs"]
 mod relay;
+#[path = "dns_zones/server.rs"]
+mod server;
 #[path = "state_stores/servers.rs"]
 mod servers;
 #[path = "state_stores/suite.rs"]

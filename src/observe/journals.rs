@@ -9,6 +9,9 @@ use crate::inventory::{Inventory, Pool};
 use crate::journal;
 use crate::remote::{Output, Script, Server, Sessions};
 
+/// Marks the end of the journals.
+const END: &str = "@end";
+
 /// Every run's journal, from whoever has most of it: `(run, text)`. Where no router can be read, the first host of each
 /// pool is asked, which has a copy, too.
 ///
@@ -41,12 +44,7 @@ pub async fn read(inventory: &Inventory, sessions: &Sessions) -> Result<Vec<(Str
 /// Of copies of the same journals the one with the most lines of each: lines are only ever added, and may have come twice.
 pub fn fullest(copies: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     // One that cannot be read is better than none: it is told then.
-    let fullness = |text: &str| {
-        (
-            journal::read(text).map_or(0, |lines| lines.len()),
-            !text.is_empty(),
-        )
-    };
+    let fullness = |text: &str| (journal::read(text).map_or(0, |lines| lines.len()), text.len());
     let mut journals = BTreeMap::<String, String>::new();
     for (run, text) in copies {
         let best = journals.entry(run).or_default();
@@ -66,24 +64,42 @@ pub async fn copies(
     state_dir: &str,
     servers: &[Server],
 ) -> Result<Vec<(String, String)>, String> {
-    let script = Script::new(include_str!("journals.sh")).var("STATE", state_dir);
-    let script = &script;
-    let outputs = join_all(servers.iter().map(|server| async move {
-        let session = sessions.connect(server).await?;
-        session.read(script, READ).await
-    }))
-    .await;
-    let (read, problems): (Vec<_>, Vec<_>) = outputs.into_iter().partition(Result::is_ok);
+    let looks = join_all(servers.iter().map(|server| on(sessions, state_dir, server))).await;
+    let (read, problems): (Vec<_>, Vec<_>) = looks.into_iter().partition(Result::is_ok);
     if read.is_empty() {
-        let words: Vec<String> = problems
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|error| error.to_string())
-            .collect();
+        let words: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
         return Err(words.join("\n"));
     }
-    let sections = read.iter().flatten().flat_map(Output::sections);
-    Ok(fullest(
-        sections.map(|(run, text)| (run.to_owned(), text.to_owned())),
-    ))
+    Ok(fullest(read.into_iter().flatten().flatten()))
+}
+
+/// What one server keeps, whole.
+async fn on(sessions: &Sessions, state_dir: &str, server: &Server) -> Result<Vec<(String, String)>, String> {
+    let script = Script::new(include_str!("journals.sh")).var("STATE", state_dir);
+    let session = sessions
+        .connect(server)
+        .await
+        .map_err(|error| error.to_string())?;
+    let output = session
+        .read(&script, READ)
+        .await
+        .map_err(|error| error.to_string())?;
+    whole(&output).ok_or_else(|| {
+        format!(
+            "{}: the journals could not be read: {}",
+            server.name,
+            output.complaint()
+        )
+    })
+}
+
+/// The journals of an answer, unless it was cut.
+pub fn whole(output: &Output) -> Option<Vec<(String, String)>> {
+    output.section(END)?;
+    let journals = output.sections().filter(|(name, _)| *name != END);
+    Some(
+        journals
+            .map(|(run, text)| (run.to_owned(), text.to_owned()))
+            .collect(),
+    )
 }

@@ -5,3 +5,5 @@ for file in "$STATE"/runs/*/journal.jsonl; do
   section "${run##*/}"
   cat "$file"
 done
+# An answer that was cut is not taken for all of it. No run's name begins so.
+section @end

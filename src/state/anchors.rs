@@ -126,8 +126,17 @@ impl Anchors {
 
     /// Says that a run is alive, and in which phase. Who cannot be told is told the next time.
     pub async fn beat(&self, run: &str, phase: &str) {
+        self.say("beat", run, phase).await;
+    }
+
+    /// The first beat of a run that has no journal there.
+    pub async fn begin(&self, run: &str) {
+        self.say("begin", run, "").await;
+    }
+
+    async fn say(&self, op: &'static str, run: &str, phase: &str) {
         let beats = self.servers.iter().map(|server| {
-            let script = self.script(run, "beat").var("PHASE", phase).file("pm_lines", "");
+            let script = self.script(run, op).var("PHASE", phase).file("pm_lines", "");
             let (session, turn) = (self.sessions.session(server), self.beats.entry(&server.name));
             // Each at its own pace: one that is dead must not make the others look as if the run were.
             let beat = tokio::spawn(async move {

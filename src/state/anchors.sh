@@ -1,5 +1,5 @@
 # Copies of journals on hosts, for switches that are an API: files of one run each, which no other run writes.
-# Variables: STATE RUN; OP is `append`, `beat`, `look` or `epoch`; PHASE (beat). Function: pm_lines (append).
+# Variables: STATE RUN; OP is `append`, `begin`, `beat`, `look` or `epoch`; PHASE (beat). Function: pm_lines (append).
 umask 077
 folder=$STATE/runs/$RUN
 case $OP in
@@ -9,6 +9,9 @@ case $OP in
     # A cut write ended without a newline: readers skip it.
     { [ ! -s "$journal" ] || [ -z "$(tail -c 1 "$journal")" ] || echo; pm_lines; } >>"$journal" || say_fail 1 "cannot write $journal"
     { sync "$journal" || sync; } 2>/dev/null
+    ;;
+  begin)
+    mkdir -p "$folder" && : >>"$folder/heartbeat"
     ;;
   beat)
     [ ! -d "$folder" ] || printf '%s\n' "$PHASE" >"$folder/heartbeat"

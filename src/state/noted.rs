@@ -146,6 +146,25 @@ impl Noted {
         }
     }
 
+    /// Takes the lock for a run whose journal's first lines are on an anchor: since when it is silent is told by those.
+    ///
+    /// # Errors
+    /// As [`Store::acquire`].
+    pub async fn take(&self, take: &Take) -> Result<Done, StoreError> {
+        self.write("taking the lock", None, None, &|_, note| {
+            if note.writes == 0 {
+                // No note yet, or none any more: which epochs there were is known of the hosts.
+                note.epoch = take.expect_epoch;
+            }
+            let done = rules::acquire(&kept(note), take)?;
+            note.epoch = take.epoch;
+            note.run = Some(take.run.clone());
+            note.owner = serde_json::from_str::<Owner>(&take.owner).ok();
+            Ok(done)
+        })
+        .await
+    }
+
     /// What an `edit` of a run that must hold the lock begins with.
     ///
     /// # Errors
@@ -208,18 +227,10 @@ impl Store for Noted {
     }
 
     async fn acquire(&self, take: &Take) -> Result<Done, StoreError> {
-        self.write("taking the lock", None, None, &|_, note| {
-            if note.writes == 0 {
-                // No note yet, or none any more: which epochs there were is known of the hosts.
-                note.epoch = take.expect_epoch;
-            }
-            let done = rules::acquire(&kept(note), take)?;
-            note.epoch = take.epoch;
-            note.run = Some(take.run.clone());
-            note.owner = serde_json::from_str::<Owner>(&take.owner).ok();
-            Ok(done)
-        })
-        .await
+        let done = self.take(take).await?;
+        // There may be no journal to tell since when it is silent.
+        self.anchors.begin(&take.run).await;
+        Ok(done)
     }
 
     async fn append(&self, right: &Right, first_seq: u64, lines: &[String]) -> Result<Done, StoreError> {

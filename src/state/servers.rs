@@ -8,16 +8,13 @@ use rand::Rng as _;
 
 use super::{Done, Held, Right, Snapshot, Store, StoreError, Take};
 use crate::observe::ServerState;
-use crate::observe::state;
+use crate::observe::{journals, state};
 use crate::remote::{Claim, Fence, Guarded, Output, RemoteError, Script, Server, Session, Sessions};
 
 /// Longest that one write may take on a router, once its lock is free: a few small files.
 const WRITE: Duration = Duration::from_secs(20);
 /// Longest that reading one router may take, once connected.
 const READ: Duration = Duration::from_secs(10);
-
-/// Marks the end of the journals; no run's name begins so.
-const END: &str = "@end";
 
 /// Lock and journal on the routers.
 pub struct Servers {
@@ -218,31 +215,22 @@ impl Store for Servers {
     }
 
     async fn journals(&self) -> Result<Vec<(String, String)>, StoreError> {
-        // The end is marked, so that an answer that was cut is not taken for all of it.
-        let script = Script::new(concat!(include_str!("../observe/journals.sh"), "section @end\n"))
-            .var("STATE", &self.state_dir);
+        let script = Script::new(include_str!("../observe/journals.sh")).var("STATE", &self.state_dir);
         let script = &script;
         let read = self.routers.iter().map(|router| async move {
             let session = self.sessions.connect(router).await?;
             session.read(script, READ).await
         });
-        let mut journals = std::collections::BTreeMap::<String, String>::new();
+        let mut copies = Vec::new();
         for output in join_all(read).await {
             let output = output.map_err(question)?;
-            if output.section(END).is_none() {
-                return Err(StoreError::Unreachable {
-                    problem: format!("the journals could not be read: {}", output.complaint()),
-                    hint: "try again in a moment".to_owned(),
-                });
-            }
-            for (run, text) in output.sections().filter(|(name, _)| *name != END) {
-                let best = journals.entry(run.to_owned()).or_default();
-                if text.len() > best.len() {
-                    text.clone_into(best);
-                }
-            }
+            let whole = journals::whole(&output).ok_or_else(|| StoreError::Unreachable {
+                problem: format!("the journals could not be read: {}", output.complaint()),
+                hint: "try again in a moment".to_owned(),
+            })?;
+            copies.extend(whole);
         }
-        Ok(journals.into_iter().collect())
+        Ok(journals::fullest(copies))
     }
 }
 

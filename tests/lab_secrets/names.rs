@@ -70,7 +70,7 @@ async fn no_secret_of_a_name_server_either() {
     let wrong_token = [("LAB_TOKEN", wrong.1.as_str())];
     runs.ran(&signed, &["plan", "v1"], 0);
     runs.ran(&signed, &["-v", "deploy", "v1"], 0);
-    runs.ran_with(&signed, &["-v", "deploy", "v2"], 50, &wrong_key)
+    runs.ran_with(&signed, &["-v", "deploy", "v2"], 20, &wrong_key)
         .says(&[WRITER]);
     runs.ran_with(&signed, &["--json", "doctor"], 50, &wrong_key);
     runs.ran(&signed, &["--json", "deploy", "v2"], 0);
@@ -81,7 +81,7 @@ async fn no_secret_of_a_name_server_either() {
     runs.ran(&signed, &["--json", "validate"], 0);
     // The note and the records are where they were: only the way to them is another.
     runs.ran(&by_api, &["-v", "status"], 0);
-    runs.ran_with(&by_api, &["-v", "rollback"], 50, &wrong_token)
+    runs.ran_with(&by_api, &["-v", "rollback"], 20, &wrong_token)
         .says(&["401"]);
     runs.ran_with(&by_api, &["--json", "doctor"], 50, &wrong_token);
     runs.ran(&by_api, &["--json", "rollback"], 0);

@@ -12,8 +12,9 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 
 use super::bench::Bench;
+use super::folder::{Folder, as_server, certificates};
 use super::postgres::site;
-use super::process::{Folder, Process, as_server, certificates, free_port, local, must};
+use super::process::{Process, free_port, local, must};
 use super::relay::Relay;
 
 struct Member {

@@ -13,7 +13,8 @@ use tokio::sync::Mutex;
 use tokio_postgres::NoTls;
 
 use super::bench::Bench;
-use super::process::{Folder, Process, as_server, certificates, free_port, local, must};
+use super::folder::{Folder, as_server, certificates};
+use super::process::{Process, free_port, local, must};
 use super::relay::Relay;
 
 /// With what a URL must encode.

@@ -225,7 +225,7 @@ impl Fleet for ApiFleet {
             owner: job.owner.clone(),
             steal: holder,
         };
-        let done = self.noted.acquire(&take).await?;
+        let done = self.noted.take(&take).await?;
         Ok((told(done), Some(format!("epoch {}", job.fence.epoch))))
     }
 

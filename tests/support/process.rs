@@ -1,4 +1,5 @@
-//! Real name servers as processes of the test: started, killed, and ended with it.
+//! Real servers as processes of the test: started, killed, and ended with it.
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() ->
     since.elapsed()
 }
 
-/// A server that runs; killed when dropped.
+/// A server that runs; killed when dropped, its children with it.
 pub struct Process {
     child: Child,
     log: PathBuf,
@@ -94,12 +95,45 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+
+    /// SIGKILL, so that what is to outlive it must be on the disk; to what it started as well, and waits until all are gone.
+    pub fn kill(&mut self) {
+        let children = children_of(self.child.id());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for pid in &children {
+            // It may have gone by itself.
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
+        }
+        let since = Instant::now();
+        while children.iter().any(|pid| is_alive(*pid)) {
+            assert!(since.elapsed() < PATIENCE, "{children:?} outlived SIGKILL");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // By SIGKILL, so that what is to outlive it must be on the disk.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+        .filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent))
+        .collect()
+}
+
+fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != "Z")
+}
+
+/// State and parent, from `/proc/PID/stat`; what comes before may hold anything, also `)`.
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut words = text.rsplit_once(')')?.1.split_whitespace();
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
 }
