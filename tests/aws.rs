@@ -44,6 +44,7 @@ fn set(name: &str, kind: Kind, values: &[&str]) -> RecordSet {
         kind,
         ttl: 60,
         values: values.iter().map(|value| (*value).to_owned()).collect(),
+        share: None,
     }
 }
 

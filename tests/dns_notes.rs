@@ -48,6 +48,7 @@ impl Site {
                 kind: Kind::A,
                 ttl: 5,
                 values: vec!["127.0.0.1".to_owned()],
+                share: None,
             }),
         };
         server.zone().replace(&[first]).await.unwrap();

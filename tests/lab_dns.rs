@@ -128,6 +128,7 @@ impl Names {
             kind: Kind::A,
             ttl,
             values: addresses(["web1", "web2"]),
+            share: None,
         };
         let first = Replace {
             old: None,

@@ -130,6 +130,7 @@ const RFC2136: About = About {
 };
 const ROUTE53: About = About {
     connector: "route53",
+    canary: true,
     proven: "moto 5.2",
     ..RFC2136
 };

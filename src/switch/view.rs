@@ -45,6 +45,49 @@ impl Route {
         format!("{}:{}:{}", self.live, self.next, self.percent)
     }
 
+    /// The route as two weights, 0 to 200: the share in percent. Which of the two is live does not show in a share alone:
+    /// where it is not the heavier one (with equal shares: blue), the weights are doubled.
+    pub fn weights(&self) -> [(Pool, u32); 2] {
+        let of = |pool| -> u32 {
+            match self.settled() {
+                Some(settled) if settled == pool => 100,
+                Some(_) => 0,
+                None if pool == self.live => u32::from(100 - self.percent),
+                None => u32::from(self.percent),
+            }
+        };
+        let (blue, green) = (of(Pool::Blue), of(Pool::Green));
+        let plain = Route::of_weights(blue, green) == Some(*self) || self.settled().is_some();
+        let by = if plain { 1 } else { 2 };
+        [(Pool::Blue, blue * by), (Pool::Green, green * by)]
+    }
+
+    /// The route of two weights; none where nobody has any. A share that is no whole percent is rounded, never to all or
+    /// none.
+    pub fn of_weights(blue: u32, green: u32) -> Option<Route> {
+        match (blue, green) {
+            (0, 0) => None,
+            (_, 0) => Some(Route::all(Pool::Blue)),
+            (0, _) => Some(Route::all(Pool::Green)),
+            _ => {
+                let heavier = if blue >= green { Pool::Blue } else { Pool::Green };
+                let total = blue.saturating_add(green);
+                let live = if total == 200 { heavier.other() } else { heavier };
+                let share = match live {
+                    Pool::Blue => green,
+                    Pool::Green => blue,
+                };
+                let percent =
+                    ((u64::from(share) * 100 + u64::from(total) / 2) / u64::from(total)).clamp(1, 99);
+                Some(Route {
+                    live,
+                    next: live.other(),
+                    percent: u8::try_from(percent).unwrap_or(99),
+                })
+            }
+        }
+    }
+
     /// Whether both send the same requests to the same pools, however they are written.
     pub fn same_as(&self, other: &Route) -> bool {
         match (self.settled(), other.settled()) {
@@ -268,6 +311,33 @@ mod tests {
         ] {
             assert!(bad.parse::<Route>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn every_route_survives_its_weights() {
+        for live in Pool::ALL {
+            for next in Pool::ALL {
+                for percent in 0..=100 {
+                    let route = Route { live, next, percent };
+                    let [(_, blue), (_, green)] = route.weights();
+                    let read = Route::of_weights(blue, green).unwrap();
+                    assert!(read.same_as(&route), "{route:?} became {read:?}");
+                    assert!(blue <= 200 && green <= 200);
+                }
+            }
+        }
+        let ten = Route {
+            live: Pool::Green,
+            next: Pool::Blue,
+            percent: 10,
+        };
+        assert_eq!(ten.weights(), [(Pool::Blue, 10), (Pool::Green, 90)]);
+        assert_eq!(Route::of_weights(0, 0), None);
+        assert_eq!(Route::of_weights(999, 1).unwrap().percent, 1);
+        assert_eq!(
+            Route::of_weights(1, 3).unwrap().to_string(),
+            "green with 25 % to blue"
+        );
     }
 
     #[test]

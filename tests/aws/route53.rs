@@ -1,11 +1,16 @@
 //! A hosted zone: what is written is read again, and what somebody else wrote is not written over.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
+use pointsman::inventory::dns::{Dns, Stragglers};
 use pointsman::inventory::provider::Aws;
-use pointsman::switch::api::ApiError;
-use pointsman::switch::dns::{Kind, Route53, Zone as _};
+use pointsman::inventory::{Inventory, Pool};
+use pointsman::switch::Route;
+use pointsman::switch::api::{Api as _, ApiError, Change};
+use pointsman::switch::dns::{Kind, Name, Route53, Zone as _};
 use secrecy::SecretString;
 
 use super::moto::Moto;
@@ -176,6 +181,108 @@ async fn foreign_records(moto: &Moto, id: &str, allowed: &Aws) {
         assert!(error.to_string().contains(shown), "{error}");
         println!("{error}");
     }
+}
+
+/// A share of the answers: both pools' sets side by side with weights, in one batch with the note; then one pool's alone.
+#[tokio::test]
+async fn a_share_of_the_answers() {
+    let moto = Moto::start().await;
+    let id = moto.zone("example.com", false).await;
+    let settings = Aws {
+        hosted_zone: Some(id),
+        ..moto.user("free", None).await
+    };
+    let zone = Arc::new(zone(&settings));
+    let folder = tempfile::tempdir().unwrap();
+    let name = Name::new(
+        &dns(),
+        zone.clone(),
+        &inventory(folder.path(), &settings.endpoint.clone().unwrap()),
+    )
+    .unwrap();
+    let first = set(NAME, Kind::A, &["192.0.2.1", "192.0.2.2"]);
+    zone.replace(&[replace(None, Some(&first))]).await.unwrap();
+    for (number, (live, percent)) in [(Pool::Blue, 10), (Pool::Green, 30), (Pool::Green, 0)]
+        .into_iter()
+        .enumerate()
+    {
+        let to = Route {
+            live,
+            next: live.other(),
+            percent,
+        };
+        let note = format!("note {number}");
+        let seen = name.glance().await.unwrap();
+        let change = Change {
+            note: &note,
+            to: Some(to),
+            ttl: None,
+        };
+        name.change(&seen, &change).await.unwrap();
+        let now = name.glance().await.unwrap();
+        println!("{}: {:?}", now.view.live, now.raw);
+        assert!(now.view.live.same_as(&to), "{now:?}");
+        assert_eq!(now.note.as_deref(), Some(note.as_str()));
+        assert!(now.view.problems.is_empty(), "{now:?}");
+        let weights: Vec<Option<(Pool, u8)>> = zone
+            .read(&[NAME])
+            .await
+            .unwrap()
+            .iter()
+            .map(|set| set.share.map(|share| (share.pool, share.weight)))
+            .collect();
+        match percent {
+            0 => assert_eq!(weights, [None]),
+            10 => assert_eq!(weights, [Some((Pool::Blue, 90)), Some((Pool::Green, 10))]),
+            _ => assert_eq!(weights, [Some((Pool::Blue, 30)), Some((Pool::Green, 70))]),
+        }
+    }
+    // A TTL is lowered where the weights are, too.
+    let ten = Route {
+        live: Pool::Green,
+        next: Pool::Blue,
+        percent: 20,
+    };
+    for (note, to, ttl) in [("before", Some(ten), None), ("after", None, Some(7))] {
+        let seen = name.glance().await.unwrap();
+        name.change(&seen, &Change { note, to, ttl }).await.unwrap();
+        assert!(name.glance().await.unwrap().view.live.same_as(&ten));
+    }
+    let sets = zone.read(&[NAME]).await.unwrap();
+    assert!(sets.len() == 2 && sets.iter().all(|set| set.ttl == 7), "{sets:?}");
+}
+
+fn dns() -> Dns {
+    let owned = |values: [&str; 2]| values.map(str::to_owned).into();
+    Dns {
+        name: NAME.to_owned(),
+        zone: "example.com".to_owned(),
+        note: NOTE.to_owned(),
+        blue: owned(["192.0.2.1", "192.0.2.2"]),
+        green: owned(["192.0.2.3", "192.0.2.4"]),
+        ttl: Duration::from_secs(60),
+        // Nobody is there: moto answers no questions of DNS.
+        nameservers: vec!["127.0.0.1:1".to_owned()],
+        resolvers: Vec::new(),
+        settle: Duration::from_secs(60),
+        stragglers: Stragglers::Refuse,
+        tail_forward: false,
+        min_up: None,
+    }
+}
+
+fn inventory(folder: &Path, endpoint: &str) -> Inventory {
+    std::fs::write(folder.join("compose.yml"), "services:\n  web: {image: a}\n").unwrap();
+    let text = format!(
+        "[app]\nname = \"shop\"\npath = \"/srv/shop\"\ncompose = \"compose.yml\"\nidentity = {{ path = \"/version\" }}\n\
+         [pools.blue]\nhosts = [\"192.0.2.1\"]\n[pools.green]\nhosts = [\"192.0.2.3\"]\n\
+         [[checks]]\nname = \"web\"\nport = 80\npath = \"/up\"\n[switch]\nconnector = \"route53\"\n\
+         [switch.dns]\nname = \"{NAME}\"\n[switch.aws]\naccess_key = \"a\"\nsecret_key = \"s\"\nendpoint = \"{endpoint}\"\n"
+    );
+    let file = folder.join("production.toml");
+    std::fs::write(&file, text).unwrap();
+    Inventory::load(Utf8Path::from_path(&file).unwrap(), &|_| None)
+        .unwrap_or_else(|errors| panic!("{}", errors.render(false)))
 }
 
 #[tokio::test]

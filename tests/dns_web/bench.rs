@@ -37,6 +37,7 @@ pub fn set(name: &str, kind: Kind, ttl: u32, values: &[&str]) -> RecordSet {
         kind,
         ttl,
         values: values.iter().map(|value| (*value).to_owned()).collect(),
+        share: None,
     }
 }
 

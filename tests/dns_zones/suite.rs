@@ -22,6 +22,7 @@ pub fn set(name: &str, kind: Kind, ttl: u32, values: &[&str]) -> RecordSet {
         kind,
         ttl,
         values,
+        share: None,
     }
 }
 

@@ -32,6 +32,7 @@ async fn no_secret_of_a_name_server_either() {
         kind: Kind::A,
         ttl: TTL,
         values: ["WEB1", "WEB2"].map(|host| lab()[host].clone()).into(),
+        share: None,
     };
     let first = Replace {
         old: None,

@@ -33,6 +33,7 @@ impl Site {
                 kind: Kind::A,
                 ttl: 5,
                 values: vec![lab()["WEB1"].clone()],
+                share: None,
             }),
         };
         server.zone().replace(&[first]).await.unwrap();

@@ -18,4 +18,4 @@ pub mod zone;
 pub use lookup::ByResolver;
 pub use name::Name;
 pub use route53::Route53;
-pub use zone::{Kind, RecordSet, Replace, Zone};
+pub use zone::{Kind, RecordSet, Replace, Share, Zone};

@@ -74,7 +74,9 @@ impl Name {
 
     /// What the other authoritative servers give out that is not what stands there: `(server, route)`, problems, and the
     /// highest TTL.
-    async fn secondaries(&self, set: &RecordSet, live: Pool) -> (Vec<Worker>, Vec<String>, u32) {
+    /// Where requests are shared, either pool's records are as they should be.
+    async fn secondaries(&self, set: &RecordSet, route: &Route) -> (Vec<Worker>, Vec<String>, u32) {
+        let live = route.live;
         // Where they cannot be found, `doctor` says so; the provider's own word stays.
         let servers = self.servers().await.unwrap_or_default();
         let answers = join_all(servers.iter().map(|(name, address)| async move {
@@ -90,7 +92,7 @@ impl Name {
                 Ok(Some(answer)) => {
                     ttl = ttl.max(answer.ttl);
                     match classify(&self.dns, answer.kind, &answer.values, live) {
-                        Some(pool) if pool == live => {}
+                        Some(pool) if route.settled().is_none_or(|all| pool == all) => {}
                         Some(pool) => workers.push(Worker {
                             pid: server.clone(),
                             route: Route::all(pool),
@@ -179,14 +181,18 @@ impl Name {
         join_all(pools).await.into_iter().collect()
     }
 
-    /// The pool whose records all of these are, or most of them: then the name is half of each, as a provider leaves it that
-    /// changes one record after the other, and `flip --to` makes it whole.
-    fn pool_of(&self, sets: &[RecordSet]) -> Result<(Pool, bool), ApiError> {
-        let is = |pool: &Pool| records::same(sets, &records::wanted(&self.dns, *pool, 0));
-        if let Some(pool) = Pool::ALL.into_iter().find(is) {
-            return Ok((pool, true));
+    /// Where these records lead, and whether they are whole. The pool that most of them are of, where the name is half of
+    /// each, as a provider leaves it that changes one record after the other, and `flip --to` makes it whole.
+    fn route_of(&self, sets: &[RecordSet]) -> Result<(Route, bool), ApiError> {
+        if let Some(route) = records::route_of(&self.dns, sets) {
+            return Ok((route, true));
         }
-        if records::all_ours(&self.dns, sets) {
+        let is = |pool: &Pool| records::same(sets, &records::wanted(&self.dns, *pool, 0));
+        let plain = sets.iter().all(|set| set.share.is_none());
+        if let Some(pool) = Pool::ALL.into_iter().find(is).filter(|_| plain) {
+            return Ok((Route::all(pool), true));
+        }
+        if plain && records::all_ours(&self.dns, sets) {
             let of = |pool: Pool| -> usize {
                 let wanted = records::wanted(&self.dns, pool, 0);
                 let all = sets
@@ -204,7 +210,7 @@ impl Name {
             } else {
                 Pool::Blue
             };
-            return Ok((most, false));
+            return Ok((Route::all(most), false));
         }
         Err({
             let found: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -254,7 +260,7 @@ impl Api for Name {
                 problem: format!("{}: {problem}", self.dns.note),
                 hint: "give another name with `switch.dns.note`, or take that text away".to_owned(),
             })?;
-        let (live, whole) = self.pool_of(&sets)?;
+        let (route, whole) = self.route_of(&sets)?;
         let (mut workers, mut problems) = (Vec::new(), Vec::new());
         if !whole {
             let found: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -265,16 +271,18 @@ impl Api for Name {
         }
         let mut ttl = 0;
         for set in sets.iter().filter(|_| whole) {
-            let (lagging, wrong, highest) = self.secondaries(set, live).await;
+            let (lagging, wrong, highest) = self.secondaries(set, &route).await;
             workers.extend(lagging);
             problems.extend(wrong);
             ttl = ttl.max(highest);
         }
-        workers.extend(self.left_over(&sets, live).await);
+        if let Some(live) = route.settled() {
+            workers.extend(self.left_over(&sets, live).await);
+        }
         Ok(Seen {
             view: RouterView {
-                live: Route::all(live),
-                persisted: Some(Route::all(live)),
+                live: route,
+                persisted: Some(route),
                 workers,
                 problems,
                 backends: BTreeMap::new(),
@@ -296,6 +304,7 @@ impl Api for Name {
             kind: Kind::Txt,
             ttl: policy,
             values: note::split(change.note, self.zone.longest_text()),
+            share: None,
         };
         let mut sets = vec![Replace {
             old: old_note,
@@ -305,16 +314,20 @@ impl Api for Name {
             .into_iter()
             .filter(|set| set.name == self.dns.name)
             .collect();
-        let to = match &change.to {
-            Some(to) => Some(whole(to).map_err(|problem| ApiError::Refused {
-                problem,
-                hint: String::new(),
-            })?),
-            None => change.ttl.and(seen.view.live.settled()),
-        };
-        if let Some(pool) = to {
-            let new = records::wanted(&self.dns, pool, change.ttl.unwrap_or(policy));
-            sets.extend(records::replaced(old, new));
+        let to = change.to.or(change.ttl.map(|_| seen.view.live));
+        if let Some(to) = to {
+            let ttl = change.ttl.unwrap_or(policy);
+            let new = match to.settled() {
+                None if self.zone.weighs() => records::weighed(&self.dns, &to, ttl),
+                _ => {
+                    let pool = whole(&to).map_err(|problem| ApiError::Refused {
+                        problem,
+                        hint: String::new(),
+                    })?;
+                    records::wanted(&self.dns, pool, ttl)
+                }
+            };
+            sets.extend(records::replaced(&old, &new));
         }
         self.zone.replace(&sets).await
     }
@@ -327,7 +340,8 @@ impl Api for Name {
                 let live = seen.view.live.live;
                 let all_up = seen.view.up(live) == self.dns.records(live).len();
                 let words = format!(
-                    "{name} leads to {live}, TTL {} s: {}",
+                    "{name} leads to {}, TTL {} s: {}",
+                    seen.view.live,
                     seen.ttl.unwrap_or_default(),
                     seen.view.servers_in_words(live)
                 );

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::zone::{Kind, RecordSet, Replace};
+use super::zone::{Kind, RecordSet, Replace, Share};
 use crate::inventory::Pool;
 use crate::inventory::dns::Dns;
+use crate::switch::Route;
 
 /// The type and the canonical text of one record of the inventory.
 fn record(value: &str) -> (Kind, String) {
@@ -28,6 +29,7 @@ pub(super) fn wanted(dns: &Dns, pool: Pool, ttl: u32) -> Vec<RecordSet> {
                 kind,
                 ttl,
                 values: vec![value],
+                share: None,
             }),
         }
     }
@@ -37,6 +39,34 @@ pub(super) fn wanted(dns: &Dns, pool: Pool, ttl: u32) -> Vec<RecordSet> {
     }
     sets.sort_by_key(|set| set.kind);
     sets
+}
+
+/// Both pools' sets side by side, by the weights of a route.
+pub(super) fn weighed(dns: &Dns, route: &Route, ttl: u32) -> Vec<RecordSet> {
+    let of = |(pool, weight): (Pool, u32)| {
+        let weight = u8::try_from(weight).unwrap_or(u8::MAX);
+        let share = Some(Share { pool, weight });
+        let sets = wanted(dns, pool, ttl).into_iter();
+        sets.map(move |set| RecordSet { share, ..set })
+    };
+    route.weights().into_iter().flat_map(of).collect()
+}
+
+/// The route of sets that stand side by side: both pools', each whole and with one weight.
+pub(super) fn route_of(dns: &Dns, sets: &[RecordSet]) -> Option<Route> {
+    let weight = |pool: Pool| -> Option<u32> {
+        let of = |set: &&RecordSet| set.share.is_some_and(|share| share.pool == pool);
+        let its: Vec<RecordSet> = sets.iter().filter(of).cloned().collect();
+        let first = its.first()?.share?.weight;
+        let one = its
+            .iter()
+            .all(|set| set.share.is_some_and(|share| share.weight == first));
+        (one && same(&its, &wanted(dns, pool, 0))).then_some(u32::from(first))
+    };
+    if sets.iter().any(|set| set.share.is_none()) {
+        return None;
+    }
+    Route::of_weights(weight(Pool::Blue)?, weight(Pool::Green)?)
 }
 
 /// Whether both say the same, whatever their TTLs.
@@ -75,15 +105,19 @@ pub(super) fn all_ours(dns: &Dns, sets: &[RecordSet]) -> bool {
             .all(|set| set.values.iter().all(|value| known(set.kind, value)))
 }
 
-/// What turns `old` into `new`, type by type.
-pub(super) fn replaced(old: Vec<RecordSet>, new: Vec<RecordSet>) -> Vec<Replace> {
-    let kinds = [Kind::A, Kind::Aaaa, Kind::Cname];
-    let of = |sets: &[RecordSet], kind| sets.iter().find(|set| set.kind == kind).cloned();
-    kinds
-        .into_iter()
-        .map(|kind| Replace {
-            old: of(&old, kind),
-            new: of(&new, kind),
+/// What turns `old` into `new`, type by type, and where they stand side by side pool by pool.
+pub(super) fn replaced(old: &[RecordSet], new: &[RecordSet]) -> Vec<Replace> {
+    let whose = [None, Some(Pool::Blue), Some(Pool::Green)];
+    let kinds = [Kind::A, Kind::Aaaa, Kind::Cname].into_iter();
+    let places = kinds.flat_map(|kind| whose.map(|pool| (kind, pool)));
+    let of = |sets: &[RecordSet], (kind, pool): (Kind, Option<Pool>)| {
+        let there = |set: &&RecordSet| set.kind == kind && set.share.map(|share| share.pool) == pool;
+        sets.iter().find(there).cloned()
+    };
+    places
+        .map(|place| Replace {
+            old: of(old, place),
+            new: of(new, place),
         })
         .filter(|replace| replace.old.is_some() || replace.new.is_some())
         .collect()
@@ -91,7 +125,11 @@ pub(super) fn replaced(old: Vec<RecordSet>, new: Vec<RecordSet>) -> Vec<Replace>
 
 /// As text, a line for each value: what a change carries to say what it expects.
 pub(super) fn lines(set: &RecordSet) -> Vec<String> {
-    let line = |value: &String| format!("{} {} {} {value}", set.name, set.ttl, set.kind);
+    let share = set
+        .share
+        .map(|share| format!("/{}/{}", share.pool, share.weight))
+        .unwrap_or_default();
+    let line = |value: &String| format!("{} {} {}{share} {value}", set.name, set.ttl, set.kind);
     set.values.iter().map(line).collect()
 }
 
@@ -106,19 +144,28 @@ pub(super) fn parse(lines: &[String]) -> Vec<RecordSet> {
             continue;
         };
         let kinds = [Kind::A, Kind::Aaaa, Kind::Cname, Kind::Txt];
+        let mut parts = kind.split('/');
+        let (kind, whose, weight) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        let share = Pool::ALL
+            .into_iter()
+            .find(|pool| Some(pool.as_str()) == whose)
+            .zip(weight.and_then(|weight| weight.parse().ok()))
+            .map(|(pool, weight)| Share { pool, weight });
         let (Ok(ttl), Some(kind)) = (
             ttl.parse(),
             kinds.into_iter().find(|known| known.as_str() == kind),
         ) else {
             continue;
         };
-        match sets.iter_mut().find(|set| set.kind == kind && set.name == name) {
+        let there = |set: &&mut RecordSet| set.kind == kind && set.name == name && set.share == share;
+        match sets.iter_mut().find(there) {
             Some(set) => set.values.push(value.to_owned()),
             None => sets.push(RecordSet {
                 name: name.to_owned(),
                 kind,
                 ttl,
                 values: vec![value.to_owned()],
+                share,
             }),
         }
     }
@@ -145,7 +192,11 @@ pub(super) fn first_time(dns: &Dns) -> String {
 
 impl fmt::Display for RecordSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.values.join(", "))
+        write!(f, "{} {}", self.kind, self.values.join(", "))?;
+        match self.share {
+            Some(share) => write!(f, " ({}, weight {})", share.pool, share.weight),
+            None => Ok(()),
+        }
     }
 }
 
@@ -183,7 +234,7 @@ mod tests {
         assert_eq!(parse(&text), blue);
         let green = wanted(&dns, Pool::Green, 30);
         assert_eq!(green[0].values, ["lb.example.net"]);
-        let turned = replaced(blue, green);
+        let turned = replaced(&blue, &green);
         assert_eq!(turned.len(), 3);
         assert!(turned[..2].iter().all(|set| set.new.is_none()) && turned[2].old.is_none());
         assert_eq!(
@@ -195,6 +246,44 @@ mod tests {
             None,
             "half a pool is none"
         );
+    }
+
+    #[test]
+    fn shares_stand_side_by_side() {
+        let dns = dns(&["192.0.2.1", "2001:db8::1"], &["192.0.2.2"]);
+        let ten = Route {
+            live: Pool::Blue,
+            next: Pool::Green,
+            percent: 10,
+        };
+        let both = weighed(&dns, &ten, 30);
+        let text: Vec<String> = both.iter().flat_map(lines).collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        shop.example.com 30 A/blue/90 192.0.2.1
+        shop.example.com 30 AAAA/blue/90 2001:db8::1
+        shop.example.com 30 A/green/10 192.0.2.2
+        ");
+        assert_eq!(parse(&text), both);
+        assert_eq!(route_of(&dns, &both), Some(ten));
+        // One pool alone, one set that is missing, or with another weight: not what pointsman wrote.
+        assert_eq!(route_of(&dns, &both[..2]), None);
+        assert_eq!(route_of(&dns, &both[1..]), None);
+        let mut other = both.clone();
+        other[1].share = Some(Share {
+            pool: Pool::Blue,
+            weight: 7,
+        });
+        assert_eq!(route_of(&dns, &other), None);
+        // From one pool alone to both, and on to the other: what goes, and what comes.
+        let (blue, green) = (wanted(&dns, Pool::Blue, 30), wanted(&dns, Pool::Green, 30));
+        let parts = |sets: Vec<Replace>| {
+            let gone = sets.iter().filter(|set| set.new.is_none()).count();
+            let come = sets.iter().filter(|set| set.old.is_none()).count();
+            (gone, come, sets.len())
+        };
+        assert_eq!(parts(replaced(&blue, &both)), (2, 3, 5));
+        assert_eq!(parts(replaced(&both, &green)), (3, 1, 4));
+        assert_eq!(parts(replaced(&both, &weighed(&dns, &ten, 5))), (0, 0, 3));
     }
 
     #[test]

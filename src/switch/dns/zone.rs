@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::inventory::Pool;
 use crate::switch::Finding;
 use crate::switch::api::ApiError;
 
@@ -50,6 +51,17 @@ pub struct RecordSet {
     /// Addresses as `std::net` writes them; a name lower case without a dot at its end; a text as it is, its strings put
     /// together. Sorted, each once.
     pub values: Vec<String>,
+    /// Where several sets of this name and type stand side by side, each with a weight; `None`: it is the only one.
+    pub share: Option<Share>,
+}
+
+/// Which of several sets this is, for a provider that answers with one of them at random, by their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Whose records these are.
+    pub pool: Pool,
+    /// How often it is the answer, against the sum of all.
+    pub weight: u8,
 }
 
 /// What is replaced in one change.
@@ -77,6 +89,11 @@ pub trait Zone: Send + Sync {
     /// # Errors
     /// [`ApiError::Stale`] where an `old` does not stand there (any more).
     async fn replace(&self, sets: &[Replace]) -> Result<(), ApiError>;
+
+    /// Whether several sets of one name and type can stand side by side, each with a [`Share`].
+    fn weighs(&self) -> bool {
+        false
+    }
 
     /// The longest text that one TXT record may have, in bytes; longer ones are given as several records.
     fn longest_text(&self) -> usize;

@@ -57,8 +57,8 @@ pub(super) fn read(list: Node<'_, '_>, groups: &Groups) -> Result<Actions, Strin
             }
         }
     }
-    let route =
-        route(blue, green).ok_or("expected a target group with a weight, found none: it answers 503")?;
+    let route = Route::of_weights(blue, green)
+        .ok_or("expected a target group with a weight, found none: it answers 503")?;
     let mut flat = Parameters::new();
     flatten(list, "actions", &mut flat);
     let mut raw: Vec<String> = flat
@@ -93,7 +93,7 @@ pub(super) fn moved(list: Node<'_, '_>, name: &str, groups: &Groups, to: &Route)
             }
         }
         let config = format!("{prefix}.ForwardConfig");
-        for (number, (pool, weight)) in weights(to).into_iter().enumerate() {
+        for (number, (pool, weight)) in to.weights().into_iter().enumerate() {
             let group = format!("{config}.TargetGroups.member.{}", number + 1);
             flat.push((format!("{group}.TargetGroupArn"), groups.of(pool).to_owned()));
             flat.push((format!("{group}.Weight"), weight.to_string()));
@@ -160,55 +160,6 @@ fn targets(forward: Node<'_, '_>) -> Result<Vec<(String, u32)>, String> {
     listed.into_iter().map(group).collect()
 }
 
-/// The weights of a route, 0 to 999 as AWS takes them: the share in percent. Which of the two is live does not show in
-/// a share alone: where it is not the heavier one (with equal shares: blue), the weights are doubled.
-pub(super) fn weights(route: &Route) -> [(Pool, u32); 2] {
-    let of = |pool| -> u32 {
-        match route.settled() {
-            Some(settled) if settled == pool => 100,
-            Some(_) => 0,
-            None if pool == route.live => u32::from(100 - route.percent),
-            None => u32::from(route.percent),
-        }
-    };
-    let (blue, green) = (of(Pool::Blue), of(Pool::Green));
-    let by = if self::route(blue, green) == Some(*route) || route.settled().is_some() {
-        1
-    } else {
-        2
-    };
-    [(Pool::Blue, blue * by), (Pool::Green, green * by)]
-}
-
-/// The route of two weights; none where nobody has any. A share that is no whole percent is rounded, never to all or none.
-fn route(blue: u32, green: u32) -> Option<Route> {
-    match (blue, green) {
-        (0, 0) => None,
-        (_, 0) => Some(Route::all(Pool::Blue)),
-        (0, _) => Some(Route::all(Pool::Green)),
-        _ => {
-            let heavier = if blue >= green { Pool::Blue } else { Pool::Green };
-            let doubled = blue + green == 200;
-            let live = match heavier {
-                Pool::Blue if doubled => Pool::Green,
-                Pool::Green if doubled => Pool::Blue,
-                pool => pool,
-            };
-            let (next, share) = match live {
-                Pool::Blue => (Pool::Green, green),
-                Pool::Green => (Pool::Blue, blue),
-            };
-            let total = blue + green;
-            let percent = ((share * 100 + total / 2) / total).clamp(1, 99);
-            Some(Route {
-                live,
-                next,
-                percent: u8::try_from(percent).unwrap_or(99),
-            })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use roxmltree::Document;
@@ -233,30 +184,6 @@ mod tests {
         <TargetGroupArn>arn:green</TargetGroupArn><Weight>10</Weight></member></TargetGroups>\
         <TargetGroupStickinessConfig><Enabled>true</Enabled><DurationSeconds>60</DurationSeconds>\
         </TargetGroupStickinessConfig></ForwardConfig></member></A>";
-
-    #[test]
-    fn every_route_survives_its_weights() {
-        for live in Pool::ALL {
-            for next in Pool::ALL {
-                for percent in 0..=100 {
-                    let route = Route { live, next, percent };
-                    let [(_, blue), (_, green)] = weights(&route);
-                    let read = super::route(blue, green).unwrap();
-                    assert!(read.same_as(&route), "{route:?} became {read:?}");
-                    assert!(blue <= 999 && green <= 999);
-                }
-            }
-        }
-        let ten = Route {
-            live: Pool::Green,
-            next: Pool::Blue,
-            percent: 10,
-        };
-        assert_eq!(weights(&ten), [(Pool::Blue, 10), (Pool::Green, 90)]);
-        assert_eq!(super::route(0, 0), None);
-        assert_eq!(super::route(999, 1).unwrap().percent, 1);
-        assert_eq!(super::route(1, 3).unwrap().to_string(), "green with 25 % to blue");
-    }
 
     #[test]
     fn what_else_there_is_stays() {

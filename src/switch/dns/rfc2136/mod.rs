@@ -429,6 +429,7 @@ mod tests {
             kind: Kind::A,
             ttl: 5,
             values: vec!["2001:db8::1".to_owned()],
+            share: None,
         };
         let replace = Replace {
             old: None,

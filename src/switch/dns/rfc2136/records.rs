@@ -60,6 +60,7 @@ pub(in crate::switch::dns) fn set(
             kind,
             ttl: record.ttl,
             values: Vec::new(),
+            share: None,
         });
         // One TTL for all (RFC 2181, 5.2); where a server breaks that, caches may hold the longest.
         set.ttl = set.ttl.max(record.ttl);

@@ -151,6 +151,7 @@ mod tests {
             kind,
             ttl,
             values: values.iter().map(|value| (*value).to_owned()).collect(),
+            share: None,
         }
     }
 

@@ -3,8 +3,9 @@
 use roxmltree::{Document, Node};
 
 use super::text;
+use crate::inventory::Pool;
 use crate::switch::aws::xml::{anywhere, child, children};
-use crate::switch::dns::{Kind, RecordSet};
+use crate::switch::dns::{Kind, RecordSet, Share};
 
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct Page {
 
 /// What all plain sets have; anything else makes it another kind of set.
 const PLAIN: [&str; 4] = ["Name", "Type", "TTL", "ResourceRecords"];
+/// What a set has besides that is one of several.
+const WEIGHED: [&str; 2] = ["SetIdentifier", "Weight"];
 
 /// The sets at one name. The list begins there, and goes on with other names.
 pub(super) fn page(document: &Document<'_>, name: &str) -> Page {
@@ -47,9 +50,10 @@ pub(super) fn page(document: &Document<'_>, name: &str) -> Page {
         let Some(kind) = kind(text_of(set, "Type")) else {
             continue;
         };
-        match strange(set) {
+        let share = share(set);
+        match strange(set, share) {
             Some(words) => page.strange.push(format!("{name} {kind}: {words}")),
-            None => page.sets.push(listed(name, kind, set)),
+            None => page.sets.push(listed(name, kind, set, share)),
         }
     }
     if text_of(root, "IsTruncated") == "true" && text::name(text_of(root, "NextRecordName")) == name {
@@ -75,7 +79,7 @@ fn kind(word: &str) -> Option<Kind> {
         .find(|kind| kind.as_str() == word)
 }
 
-fn listed(name: &str, kind: Kind, set: Node<'_, '_>) -> Listed {
+fn listed(name: &str, kind: Kind, set: Node<'_, '_>, share: Option<Share>) -> Listed {
     let records = child(set, "ResourceRecords").into_iter();
     let written: Vec<String> = records
         .flat_map(|records| children(records, "ResourceRecord"))
@@ -90,16 +94,28 @@ fn listed(name: &str, kind: Kind, set: Node<'_, '_>) -> Listed {
             kind,
             ttl: text_of(set, "TTL").parse().unwrap_or_default(),
             values,
+            share,
         },
         written,
     }
 }
 
+/// The weight of a set that pointsman made one of several.
+fn share(set: Node<'_, '_>) -> Option<Share> {
+    let identifier = text_of(set, "SetIdentifier");
+    let pool = Pool::ALL
+        .into_iter()
+        .find(|pool| text::identifier(*pool) == identifier)?;
+    let weight = text_of(set, "Weight").parse().ok()?;
+    Some(Share { pool, weight })
+}
+
 /// What makes a set another kind than the plain one, in words.
-fn strange(set: Node<'_, '_>) -> Option<String> {
+fn strange(set: Node<'_, '_>, share: Option<Share>) -> Option<String> {
+    let known = |part: &str| PLAIN.contains(&part) || share.is_some() && WEIGHED.contains(&part);
     let words: Vec<String> = set
         .children()
-        .filter(|part| part.is_element() && !PLAIN.contains(&part.tag_name().name()))
+        .filter(|part| part.is_element() && !known(part.tag_name().name()))
         .map(|part| {
             let inner: Vec<&str> = part
                 .descendants()
@@ -157,6 +173,9 @@ mod tests {
     <ResourceRecordSet><Name>www.example.com.</Name><Type>MX</Type><TTL>60</TTL></ResourceRecordSet>
     <ResourceRecordSet><Name>www.example.com.</Name><Type>AAAA</Type><SetIdentifier>b</SetIdentifier>
       <Weight>10</Weight><TTL>60</TTL></ResourceRecordSet>
+    <ResourceRecordSet><Name>www.example.com.</Name><Type>CNAME</Type><SetIdentifier>pointsman-green</SetIdentifier>
+      <Weight>10</Weight><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>green.example.com.</Value>
+      </ResourceRecord></ResourceRecords></ResourceRecordSet>
     <ResourceRecordSet><Name>www.example.com.</Name><Type>TXT</Type><AliasTarget><HostedZoneId>Z1</HostedZoneId>
       <DNSName>lb.example.net.</DNSName></AliasTarget></ResourceRecordSet>
     <ResourceRecordSet><Name>x.www.example.com.</Name><Type>A</Type><TTL>60</TTL></ResourceRecordSet>
@@ -164,7 +183,12 @@ mod tests {
   <IsTruncated>true</IsTruncated><NextRecordName>y.www.example.com.</NextRecordName>
 </ListResourceRecordSetsResponse>"#;
         let page = page(&Document::parse(answer).unwrap(), "www.example.com");
-        assert_eq!(page.sets.len(), 1);
+        assert_eq!(page.sets.len(), 2);
+        let share = Share {
+            pool: Pool::Green,
+            weight: 10,
+        };
+        assert_eq!(page.sets[1].set.share, Some(share));
         assert_eq!(page.sets[0].set.values, ["192.0.2.1", "192.0.2.2"]);
         assert_eq!(page.sets[0].written, ["192.0.2.2", "192.0.2.1"]);
         assert_eq!(

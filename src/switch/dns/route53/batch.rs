@@ -41,10 +41,17 @@ fn add(document: &mut String, action: &str, set: &RecordSet, values: &[String]) 
         .iter()
         .map(|value| format!("<ResourceRecord><Value>{}</Value></ResourceRecord>", xml(value)))
         .collect();
+    let share = set.share.map_or_else(String::new, |share| {
+        format!(
+            "<SetIdentifier>{}</SetIdentifier><Weight>{}</Weight>",
+            text::identifier(share.pool),
+            share.weight
+        )
+    });
     // Writing to a String does not fail.
     let _ = write!(
         document,
-        "<Change><Action>{action}</Action><ResourceRecordSet><Name>{}</Name><Type>{}</Type><TTL>{}</TTL>\
+        "<Change><Action>{action}</Action><ResourceRecordSet><Name>{}</Name><Type>{}</Type>{share}<TTL>{}</TTL>\
          <ResourceRecords>{records}</ResourceRecords></ResourceRecordSet></Change>",
         xml(&set.name),
         set.kind,
@@ -70,6 +77,7 @@ mod tests {
             kind,
             ttl: 60,
             values: vec![value.to_owned()],
+            share: None,
         };
         let sets = [
             Replace {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use self::answer::{HostedZone, Listed, Next, Page};
 use super::zone::{Kind, RecordSet, Replace, Zone};
+use crate::inventory::Pool;
 use crate::inventory::provider::Aws;
 use crate::switch::Finding;
 use crate::switch::api::ApiError;
@@ -40,6 +41,13 @@ const LONGEST_TEXT: usize = 3_000;
 /// What Route 53 says of a DELETE or CREATE that does not find what it expects.
 const STALE: [&str; 3] = ["was not found", "values provided do not match", "already exists"];
 
+/// Where a set stands: name, type, and whose it is where several stand side by side.
+type Place = (String, Kind, Option<Pool>);
+
+fn place(set: &RecordSet) -> Place {
+    (set.name.clone(), set.kind, set.share.map(|share| share.pool))
+}
+
 /// One public hosted zone.
 pub struct Route53 {
     client: Client,
@@ -50,7 +58,7 @@ pub struct Route53 {
     id: OnceCell<String>,
     /// The sets of the last look, letter by letter. A DELETE has to name them so, and people write what pointsman
     /// would not: capitals, long forms of addresses, strings cut elsewhere.
-    seen: Mutex<HashMap<(String, Kind), Listed>>,
+    seen: Mutex<HashMap<Place, Listed>>,
 }
 
 impl Route53 {
@@ -192,7 +200,7 @@ impl Route53 {
     /// The values of a set as they stand there, where the last look saw that set; else as pointsman writes them.
     fn written(&self, set: &RecordSet) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.get(&(set.name.clone(), set.kind)) {
+        match seen.get(&place(set)) {
             Some(listed) if listed.set == *set => listed.written.clone(),
             _ => batch::plain(set),
         }
@@ -284,11 +292,11 @@ impl Zone for Route53 {
             });
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|(name, _), _| !names.contains(&name.as_str()));
+        seen.retain(|(name, ..), _| !names.contains(&name.as_str()));
         let mut sets = Vec::new();
         for listed in pages.into_iter().flat_map(|page| page.sets) {
             sets.push(listed.set.clone());
-            seen.insert((listed.set.name.clone(), listed.set.kind), listed);
+            seen.insert(place(&listed.set), listed);
         }
         Ok(sets)
     }
@@ -325,6 +333,10 @@ impl Zone for Route53 {
                 problem: format!("{}: expected the id of the change, found none", self.client.at),
             }),
         }
+    }
+
+    fn weighs(&self) -> bool {
+        true
     }
 
     fn longest_text(&self) -> usize {

@@ -3,10 +3,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::inventory::Pool;
 use crate::switch::dns::Kind;
 
 /// Longest string inside of a TXT record, in bytes (RFC 1035). A longer text is several of them.
 const STRING: usize = 255;
+
+/// What tells a pool's sets from the other's, where both stand side by side.
+pub(super) fn identifier(pool: Pool) -> String {
+    format!("pointsman-{pool}")
+}
 
 /// A name as a [`crate::switch::dns::RecordSet`] has it: escapes undone, lower case, no dot at its end.
 pub(super) fn name(written: &str) -> String {

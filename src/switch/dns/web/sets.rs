@@ -65,6 +65,7 @@ pub(in crate::switch::dns) fn together(records: &[Record]) -> Vec<RecordSet> {
                 kind: record.kind,
                 ttl: record.ttl,
                 values: vec![record.value.clone()],
+                share: None,
             }),
         }
     }
@@ -242,6 +243,7 @@ mod tests {
             kind: Kind::A,
             ttl: 60,
             values: values.iter().map(|v| (*v).to_owned()).collect(),
+            share: None,
         };
         let replace = |old| Replace { old, new: None };
         let found = [set(&["192.0.2.1"])];
