@@ -384,6 +384,58 @@ async fn the_pool_that_was_left_hands_requests_on() {
     }
     // What caches led to the pool that was left was answered by the other.
     assert!(handed_on > 0, "no cache led anybody to the pool that was left");
+    // A host of the pool that is to be led to, and that hands requests on whatever it is told: clients would meet the old
+    // release, so the name goes back. (Asked with the header that keeps a request where it was sent, all would look well.)
+    assert_eq!(names.led_to(), green);
+    root(
+        "web1",
+        "folder=$(dirname \"$(find /home/deploy -name forward.conf)\"); rm -f /tmp/enough; \
+         (while [ ! -e /tmp/enough ]; do : >\"$folder/on\"; sleep 0.02; done; rm -f \"$folder/on\") >/dev/null 2>&1 &",
+    );
+    let text = pointsman.expect(&["flip"], 11).text();
+    root("web1", "touch /tmp/enough");
+    assert!(text.contains(&format!("{} (v1)", lab()["WEB1"])), "{text}");
+    assert_eq!(names.led_to(), green);
+}
+
+/// An address from which no answer comes holds nobody up where `min_up` allows it. (Without `min_up` the same deploy ends
+/// with exit 10, before anything moves.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_silent() {
+    reset("two-pools");
+    let names = Names::start(2).await;
+    let blue = addresses(["web1", "web2"]);
+    let strict = names.environment(2, "");
+    strict.expect(&["deploy", "v1"], 0);
+    // Clients' packets vanish on their way to one address, those of its neighbours and of SSH do not.
+    let here = Command::new("docker")
+        .args(["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}"])
+        .arg(&lab()["LAB_NAME"])
+        .output()
+        .unwrap();
+    let here = String::from_utf8(here.stdout).unwrap();
+    let rule = format!(
+        "DOCKER-USER -s {} -p tcp -m conntrack --ctorigdstport 80 -j DROP",
+        here.trim()
+    );
+    root("web1", &format!("iptables -w -I {rule}"));
+    let since = Instant::now();
+    strict.expect(&["deploy", "v2"], 10).says(&["DOWN"]);
+    println!("without min_up it was refused after {:?}", since.elapsed());
+    let lenient = names.environment(2, "min_up = 1");
+    let since = Instant::now();
+    lenient.expect(&["deploy", "v2"], 0);
+    println!("with it the deploy took {:?}", since.elapsed());
+    assert_eq!(names.led_to(), blue);
+    let packets = root(
+        "web1",
+        "iptables -w -nvxL DOCKER-USER | awk '$3 == \"DROP\" {print $1}'",
+    );
+    root("web1", &format!("iptables -w -D {rule}"));
+    assert!(
+        packets.trim().parse::<u64>().unwrap() > 0,
+        "nothing was dropped: {packets:?}"
+    );
 }
 
 /// What makes a deploy by a name stop, with words: a TTL above the inventory's is lowered first; records of somebody else
@@ -423,4 +475,35 @@ async fn ttls_and_strangers() {
     assert_eq!(names.led_to(), ["192.0.2.99"]);
     zone.replace(&by_hand(&stranger, &old)).await.unwrap();
     pointsman.expect(&["status"], 0).says(&["lock: free"]);
+
+    // Half of one pool, half of the other, as a provider leaves it that changes record by record: told, and mended.
+    let half = RecordSet {
+        values: addresses(["web2", "web3"]),
+        ..old.clone()
+    };
+    zone.replace(&by_hand(&old, &half)).await.unwrap();
+    pointsman.expect(&["status"], 0).says(&["records of both pools"]);
+    pointsman.expect(&["flip", "--to", "green"], 0);
+    assert_eq!(names.led_to(), addresses(["web3", "web4"]));
+
+    // A note that somebody took away: the next one is above what the hosts have seen, and late words stay fenced.
+    let epoch = |text: &str| -> u64 {
+        let rest = text.split_once("\"epoch\":").unwrap().1;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap()
+    };
+    let note = async || zone.read(&["_pointsman.shop.z.example"]).await.unwrap().remove(0);
+    let before = note().await;
+    let gone = Replace {
+        old: Some(before.clone()),
+        new: None,
+    };
+    zone.replace(&[gone]).await.unwrap();
+    pointsman.expect(&["deploy", "v2"], 0);
+    let (before, after) = (
+        epoch(&before.values.concat()),
+        epoch(&note().await.values.concat()),
+    );
+    println!("a note that was taken away: epoch {before}, then {after}");
+    assert!(after > before);
 }

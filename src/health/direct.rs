@@ -19,11 +19,20 @@ const IN_A_ROW: u32 = 3;
 /// Pause before an address that gave another answer is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Whose answer a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The pool's that it is sent to, also while that hands its requests on.
+    Itself,
+    /// Whoever answers a client's.
+    ForClients,
+}
+
 /// Status and body of one request for `path` to the router's URL, sent to `record`: an address, or a name that leads to one.
 ///
 /// # Errors
 /// In words, when no answer came in time.
-pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, String), String> {
+pub async fn ask(router: &Router, path: &str, record: &str, asked: Asked) -> Result<(u16, String), String> {
     let url = format!("{}{path}", router.url.trim_end_matches('/'));
     let mut url: Url = url.parse().map_err(|error| format!("{url}: {error}"))?;
     let port = url.port_or_known_default().unwrap_or(80);
@@ -45,8 +54,11 @@ pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, Stri
         .build();
     let client = client.map_err(|error| web::deepest(&error))?;
     let answer = async {
-        // Wherever requests are handed on, this one is answered where it was sent.
-        let response = client.get(url).header(STAYS, "1").send().await?;
+        let mut request = client.get(url);
+        if asked == Asked::Itself {
+            request = request.header(STAYS, "1");
+        }
+        let response = request.send().await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     };
@@ -59,8 +71,8 @@ pub async fn ask(router: &Router, path: &str, record: &str) -> Result<(u16, Stri
     })
 }
 
-/// Waits until each of these addresses answers as `tag`, several times in a row. Where `need` of them do, the others may be
-/// silent.
+/// Waits until each of these addresses answers clients as `tag`, several times in a row: one that hands requests on does
+/// not. Where `need` of them do, the others may be silent.
 ///
 /// # Errors
 /// The ones that did not in time, with what they last said.
@@ -78,7 +90,7 @@ pub async fn answers(
     let asked = records.iter().map(|record| async move {
         let (mut streak, mut silent) = (0, 0);
         loop {
-            let answer = ask(router, &identity.path, record).await;
+            let answer = ask(router, &identity.path, record, Asked::ForClients).await;
             silent = if answer.is_err() { silent + 1 } else { 0 };
             let said = match answer {
                 Ok((200..=299, body)) => http::identity(&body, identity.json.as_deref())

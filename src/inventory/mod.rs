@@ -8,6 +8,7 @@
 
 mod annotations;
 pub mod app;
+pub mod balancer;
 mod check;
 pub mod checks;
 mod compose_services;

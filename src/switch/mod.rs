@@ -194,7 +194,7 @@ pub fn api_for(inventory: &Inventory) -> Result<Option<Arc<dyn Api>>, ApiError> 
 
 /// The connector that the inventory names; `None` where it is an API.
 pub fn connector_for(inventory: &Inventory) -> Option<Box<dyn Connector>> {
-    let flag = |program, settings: &inventory::switch::Flag| {
+    let flag = |program, settings: &inventory::balancer::Flag| {
         Box::new(flag::FlagFile::new(program, settings.clone(), inventory))
     };
     Some(match &inventory.switch.connector {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pointsman::inventory::switch::Haproxy as Settings;
+use pointsman::inventory::balancer::Haproxy as Settings;
 use pointsman::switch::haproxy::Haproxy;
 use tempfile::TempDir;
 

@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use pointsman::inventory::switch::{Connector as Settings, Flag};
+use pointsman::inventory::balancer::Flag;
+use pointsman::inventory::switch::Connector as Settings;
 use pointsman::inventory::{Inventory, Pool};
 use pointsman::remote::Output;
 use pointsman::switch::envoy::Envoy;

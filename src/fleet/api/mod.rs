@@ -2,39 +2,38 @@
 //! stands in the note beside the switch; what an armed guard does is one change that compares that note.
 
 mod ready;
+mod routers;
 mod tail;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use ready::{MARGIN, Ready};
+use ready::MARGIN;
 use tail::Tail;
 
 use super::ssh::SshFleet;
 use super::{Armed, Did, Fleet, Job, Records, StepError};
 use crate::compose::traffic::Traffic;
 use crate::health::direct;
-use crate::inventory::switch::{Connector, Provider};
+use crate::inventory::switch::Connector;
 use crate::inventory::{Host, Pool, Router};
 use crate::observe::cold::Wanted;
 use crate::observe::{ColdPool, Observation, RouterState};
 use crate::plan::{Intent, Step};
 use crate::remote::Fence;
-use crate::report::{Kind, StepOutcome};
+use crate::report::Kind;
 use crate::state::note::Note;
 use crate::state::noted::Noted;
-use crate::state::{Done, Right, Store, StoreError, Take};
+use crate::state::{Right, StoreError};
 use crate::switch::api::Seen;
 use crate::switch::dns::forward::Stand;
 use crate::switch::{Caches, RouterView};
 
 /// Pause between two looks at the switch: an API is asked no more often.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Longest that a journal's lines are waited for once traffic goes before the record.
-const LENIENT: Duration = Duration::from_secs(1);
 /// Longest that every part of a balancer may take to do as it was told.
 const SETTLE: Duration = Duration::from_secs(60);
 /// A change that every server gives out within this adds nothing to what caches may hold.
@@ -82,20 +81,6 @@ impl ApiFleet {
         Ok(self.view_of(&seen, &note))
     }
 
-    /// Brings the newest lines of the journal to a host, before what they announce is done.
-    async fn deliver(&self, job: &Job) -> Result<(), StepError> {
-        let append = self.noted.anchors.append(&job.fence.run, &job.ledger);
-        if job.ledger.is_lenient() {
-            // From the flip on what protects the traffic goes before the record (FAULTS.md 75).
-            drop(tokio::time::timeout(LENIENT, append).await);
-            return Ok(());
-        }
-        append.await.map_err(|error| StepError {
-            in_doubt: false,
-            ..StepError::from(error)
-        })
-    }
-
     fn right(job: &Job) -> Right {
         Right {
             run: job.fence.run.clone(),
@@ -129,15 +114,6 @@ impl ApiFleet {
         }
     }
 
-    /// How long a server may go on giving out what was replaced, beyond the change itself.
-    fn lingers(&self) -> Duration {
-        match &self.hosts.inventory.switch.connector {
-            // Its packet cache may be filled with the old answer while the change is made, for `cache-ttl`.
-            Connector::Dns(_, Provider::Powerdns(_)) => Duration::from_secs(20),
-            _ => Duration::ZERO,
-        }
-    }
-
     fn settle(&self) -> Duration {
         match &self.hosts.inventory.switch.connector {
             Connector::Dns(dns, _) => dns.settle,
@@ -159,13 +135,6 @@ fn refused(error: StoreError) -> StepError {
     StepError {
         unfenced,
         ..StepError::from(error)
-    }
-}
-
-fn told(done: Done) -> StepOutcome {
-    match done {
-        Done::Applied => StepOutcome::Applied,
-        Done::AlreadyDone => StepOutcome::AlreadyDone,
     }
 }
 
@@ -214,189 +183,27 @@ impl Fleet for ApiFleet {
     }
 
     async fn fence_router(&self, job: &Job, _: &Step, _: &Router, expect: Option<u64>) -> Did {
-        job.go_on()?;
-        self.deliver(job).await?;
-        let (_, note) = self.noted.glance().await?;
-        let holder = note.run.filter(|run| job.plan.steal.contains(run));
-        let take = Take {
-            expect_epoch: expect.unwrap_or(note.epoch),
-            epoch: job.fence.epoch,
-            run: job.fence.run.clone(),
-            owner: job.owner.clone(),
-            steal: holder,
-        };
-        let done = self.noted.take(&take).await?;
-        Ok((told(done), Some(format!("epoch {}", job.fence.epoch))))
+        self.take(job, expect).await
     }
 
     async fn record(&self, job: &Job, _: &Step, _: &Router, _: &str, records: &Records) -> Did {
-        // Who may be stopped may still give its lock back, as over SSH only the fence asks.
-        if !records.unlock {
-            job.go_on()?;
-        }
-        match self.deliver(job).await {
-            Err(error) if records.unlock => job.sink.emit(Kind::Warning {
-                message: format!("the last lines of the journal are on this machine only: {error}"),
-            }),
-            other => other?,
-        }
-        let right = ApiFleet::right(job);
-        if records.is_empty() {
-            return Ok((StepOutcome::Applied, None));
-        }
-        if records.unlock {
-            let done = self.noted.release(&right).await.map_err(refused)?;
-            return Ok((told(done), None));
-        }
-        let done = self
-            .noted
-            .write("writing records", None, None, &|_, note| {
-                Noted::holds(note, &right)?;
-                write(note, records, &right.run);
-                Ok(Done::Applied)
-            })
-            .await
-            .map_err(refused)?;
-        Ok((told(done), None))
+        self.write(job, records).await
     }
 
     async fn arm(&self, job: &Job, router: &Router, _: &str, to: Pool) -> Result<Box<dyn Armed>, StepError> {
-        job.go_on()?;
-        self.deliver(job).await?;
-        let right = ApiFleet::right(job);
-        let (_, note) = self.noted.glance().await?;
-        Noted::holds(&note, &right).map_err(refused)?;
-        if job.is_late(router) {
-            // Another note stands there then, so that a word that is still on its way finds what it does not expect.
-            self.noted
-                .write("ending what is late", None, None, &|_, note| {
-                    Noted::holds(note, &right)?;
-                    Ok(Done::Applied)
-                })
-                .await
-                .map_err(refused)?;
-        }
-        let tail = Tail::of(&self.hosts, job);
-        if let Some(tail) = &tail {
-            // Who is about to be led to must answer itself.
-            let problems = tail.stand(to, Stand::Off, note.writes).await;
-            let spare = self
-                .hosts
-                .inventory
-                .hosts(to)
-                .len()
-                .saturating_sub(self.hosts.inventory.servers_needed(to));
-            // Who leads traffic back is not held up by a host that cannot be reached, and probably serves nobody.
-            if !problems.is_empty() && (job.ledger.is_lenient() || problems.len() <= spare) {
-                job.sink.warn(format!(
-                    "not every host of {to} could be told to answer itself: {}",
-                    problems.join("; ")
-                ));
-            } else if !problems.is_empty() {
-                return Err(StepError::failed(format!(
-                    "{to} must not hand its requests on, and cannot be told so:\n{}",
-                    problems.join("\n")
-                )));
-            }
-        }
-        Ok(Box::new(Ready {
-            hosts: self.hosts.clone(),
-            noted: self.noted.clone(),
-            right,
-            to,
-            tail,
-        }))
+        self.ready(job, router, to).await
     }
 
     async fn leave_out(&self, job: &Job, _: &Step, router: &Router) -> Did {
-        let out = &job.plan.without;
-        if out.is_empty() {
-            return Ok((StepOutcome::AlreadyDone, None));
-        }
-        Err(StepError::failed(format!(
-            "{}: cannot leave out {}",
-            router.name,
-            out.join(", ")
-        )))
+        ApiFleet::without(job, router)
     }
 
     async fn wait_up(&self, job: &Job, step: &Step, router: &Router, pool: Pool, need: usize) -> Did {
-        job.go_on()?;
-        let words = |view: &RouterView| view.servers_in_words(pool);
-        let last = self
-            .until(
-                step.deadline(),
-                true,
-                |view| view.up(pool) >= need,
-                |view| {
-                    job.progress(step, &router.name, words(view));
-                },
-            )
-            .await?;
-        if last.up(pool) >= need {
-            return Ok((StepOutcome::Applied, Some(words(&last))));
-        }
-        Err(StepError::failed(format!(
-            "{}: expected at least {need} of {pool} to answer within {:?}, found {}: {}\n\
-             the hosts passed their own checks: can clients reach these addresses?",
-            router.name,
-            step.deadline(),
-            last.up(pool),
-            words(&last)
-        )))
+        self.until_up(job, step, router, pool, need).await
     }
 
     async fn lower_ttl(&self, job: &Job, _: &Step, router: &Router) -> Did {
-        job.go_on()?;
-        self.deliver(job).await?;
-        let Connector::Dns(dns, _) = &self.hosts.inventory.switch.connector else {
-            return Ok((StepOutcome::AlreadyDone, None));
-        };
-        let wanted = dns.ttl_s();
-        let right = ApiFleet::right(job);
-        let (since, before) = (Instant::now(), Mutex::new(None));
-        let done = self
-            .noted
-            .write("lowering the TTL", None, Some(wanted), &|seen, note| {
-                Noted::holds(note, &right)?;
-                let Some(ttl) = seen.ttl.filter(|ttl| *ttl > wanted) else {
-                    return Ok(Done::AlreadyDone);
-                };
-                *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(ttl);
-                later(&mut note.long_until, ttl, Duration::ZERO);
-                Ok(Done::Applied)
-            })
-            .await
-            .map_err(refused)?;
-        let settled = self
-            .until(
-                self.settle(),
-                false,
-                |view| view.caches.as_ref().is_none_or(|c| c.ttl_s <= wanted),
-                |_| {},
-            )
-            .await?;
-        let before = before.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ttl) = before.filter(|_| since.elapsed() > PROMPT) {
-            // Who lagged gave out the old TTL for as long.
-            self.noted
-                .write("noting until when", None, None, &|_, note| {
-                    Noted::holds(note, &right)?;
-                    later(&mut note.long_until, ttl, self.lingers());
-                    Ok(Done::Applied)
-                })
-                .await
-                .map_err(refused)?;
-        }
-        match settled.caches {
-            Some(caches) if caches.ttl_s > wanted => Err(StepError::failed(format!(
-                "{}: expected a TTL of {wanted} s from every authoritative server within {:?}, found {} s",
-                router.name,
-                self.settle(),
-                caches.ttl_s
-            ))),
-            _ => Ok((told(done), Some(format!("{wanted} s")))),
-        }
+        self.lower(job, router).await
     }
 
     async fn traffic(&self, job: &Job, host: &Host) -> Result<Option<Traffic>, String> {
@@ -491,24 +298,5 @@ impl Fleet for ApiFleet {
 
     async fn pause(&self, time: Duration) {
         self.hosts.pause(time).await;
-    }
-}
-
-/// What a router's files would say after these records were written.
-fn write(note: &mut Note, records: &Records, run: &str) {
-    if let Some(pool) = records.claim {
-        note.claims.insert(pool, run.to_owned());
-    }
-    if let Some(pool) = records.unproven {
-        note.proven.remove(&pool);
-    }
-    if let Some((pool, release)) = &records.proven {
-        match serde_json::from_str(release) {
-            Ok(release) => note.proven.insert(*pool, release),
-            Err(_) => note.proven.remove(pool),
-        };
-    }
-    if let Some(pool) = records.unclaim {
-        note.claims.remove(&pool);
     }
 }

@@ -14,7 +14,7 @@ use super::note;
 use super::records::{self, classify};
 use super::zone::{Kind, RecordSet, Replace, Zone};
 use super::{ask, place};
-use crate::health::direct;
+use crate::health::direct::{self, Asked};
 use crate::inventory::dns::Dns;
 use crate::inventory::{Inventory, Pool, Router};
 use crate::switch::api::{Api, ApiError, Change, Seen};
@@ -161,7 +161,7 @@ impl Name {
     async fn backends(&self) -> BTreeMap<Pool, Vec<BackendServer>> {
         let pools = Pool::ALL.map(|pool| async move {
             let asked = self.dns.records(pool).iter().map(|record| async move {
-                let said = direct::ask(&self.router, &self.health, record).await;
+                let said = direct::ask(&self.router, &self.health, record, Asked::Itself).await;
                 let up = matches!(said, Ok((100..=499, _)));
                 BackendServer {
                     name: record.clone(),

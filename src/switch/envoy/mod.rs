@@ -7,7 +7,7 @@ mod read;
 
 use super::servers::{Target, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted};
-use crate::inventory::switch::Envoy as Settings;
+use crate::inventory::balancer::Envoy as Settings;
 use crate::inventory::{Inventory, Pool};
 use crate::remote::{Output, Script};
 

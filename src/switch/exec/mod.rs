@@ -6,7 +6,7 @@ mod message;
 use super::servers::targets;
 use super::{Finding, Reader, Route, RouterView, Scripted, whole};
 use crate::inventory::Inventory;
-use crate::inventory::switch::Exec as Settings;
+use crate::inventory::balancer::Exec as Settings;
 use crate::remote::{Output, Script};
 use message::{Request, Verb};
 

@@ -9,7 +9,7 @@ pub(super) mod read;
 use super::servers::{Target, health, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted, whole};
 use crate::inventory::Inventory;
-use crate::inventory::switch::Flag as Settings;
+use crate::inventory::balancer::Flag as Settings;
 use crate::remote::{Output, Script};
 
 const OBSERVE: &str = concat!(

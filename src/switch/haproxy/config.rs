@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::inventory::switch::Haproxy as Settings;
+use crate::inventory::balancer::Haproxy as Settings;
 use crate::inventory::{Inventory, Pool};
 use crate::switch::servers::{health, targets};
 

@@ -251,7 +251,7 @@ impl<'a> Look<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::switch::Haproxy as Settings;
+    use crate::inventory::balancer::Haproxy as Settings;
 
     /// What doctor.sh prints where all is well.
     const WELL: &str = "

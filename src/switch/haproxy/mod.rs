@@ -8,7 +8,7 @@ mod stat;
 
 use super::scripted::flipped;
 use super::{Finding, Reader, Route, RouterView, Scripted};
-use crate::inventory::switch::Haproxy as Settings;
+use crate::inventory::balancer::Haproxy as Settings;
 use crate::inventory::{Inventory, Pool};
 use crate::remote::{Output, Script};
 

@@ -8,7 +8,7 @@ mod read;
 
 use super::servers::{Target, health, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted, flag, whole};
-use crate::inventory::switch::KamalProxy as Settings;
+use crate::inventory::balancer::KamalProxy as Settings;
 use crate::inventory::{Inventory, Pool};
 use crate::remote::{Output, Script};
 use options::Options;
