@@ -10,6 +10,7 @@ pub mod exec;
 pub mod flag;
 pub mod haproxy;
 pub mod kamal_proxy;
+mod look;
 mod scripted;
 mod servers;
 mod view;
