@@ -222,20 +222,8 @@ impl Zone for Digitalocean {
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        let at = &self.web.at;
-        match self.find(&[&self.zone]).await {
-            Ok(_) => vec![Finding::good(
-                at,
-                format!(
-                    "takes the token; domain {} is there and its records can be read",
-                    self.zone
-                ),
-            )],
-            Err(error) => {
-                let hint = error.hint().unwrap_or_default().to_owned();
-                vec![Finding::bad(at, error.to_string(), hint)]
-            }
-        }
+        let looked = self.find(&[&self.zone]).await.map(drop);
+        vec![self.web.finding(looked, &format!("domain {}", self.zone))]
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 pub(super) use self::said::{Fault, Said};
 use crate::http::patience::{Patience, retry_after};
 use crate::inventory::provider::Token;
+use crate::switch::Finding;
 use crate::switch::api::ApiError;
 
 /// One request and four more, within some 4 s of their own pauses; a provider may ask for 30 s each. A flip that would have
@@ -146,6 +147,20 @@ impl Web {
             token,
             patience: PATIENCE,
         })
+    }
+
+    /// What `doctor` says of a look at what is `there`.
+    pub(super) fn finding(&self, looked: Result<(), ApiError>, there: &str) -> Finding {
+        match looked {
+            Ok(()) => {
+                let words = format!("takes the token; {there} is there and its records can be read");
+                Finding::good(&self.at, words)
+            }
+            Err(error) => {
+                let hint = error.hint().unwrap_or_default();
+                Finding::bad(&self.at, error.to_string(), hint)
+            }
+        }
     }
 
     /// A question: nothing is changed by it.

@@ -43,16 +43,6 @@ agrees() {
   esac
 }
 
-# `until_true SECONDS COMMAND...`: fails where it has failed for so long.
-until_true() {
-  end=$(($(date +%s) + $1 + 1))
-  shift
-  while ! "$@"; do
-    [ "$(date +%s)" -lt "$end" ] || return 1
-    sleep 0.02 2>/dev/null || sleep 1
-  done
-}
-
 print_routes() {
   section app; printf '%s\n' "$APP"
   section route; printf '%s\n' "$route"

@@ -13,16 +13,19 @@ use crate::remote::{Output, Script};
 
 const OBSERVE: &str = concat!(
     include_str!("../flag/fetch.sh"),
+    include_str!("../until.sh"),
     include_str!("ask.sh"),
     include_str!("observe.sh")
 );
 const FLIP: &str = concat!(
     include_str!("../flag/fetch.sh"),
+    include_str!("../until.sh"),
     include_str!("ask.sh"),
     include_str!("flip.sh")
 );
 const DOCTOR: &str = concat!(
     include_str!("../flag/fetch.sh"),
+    include_str!("../until.sh"),
     include_str!("ask.sh"),
     include_str!("doctor.sh")
 );

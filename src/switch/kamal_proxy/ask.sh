@@ -26,16 +26,6 @@ END
 # Its state file as one line.
 kept() { state 2>/dev/null | tr -d '\n'; }
 
-# `until_true SECONDS COMMAND...`: fails where it has failed for so long.
-until_true() {
-  end=$(($(date +%s) + $1 + 1))
-  shift
-  while ! "$@"; do
-    [ "$(date +%s)" -lt "$end" ] || return 1
-    sleep 0.02 2>/dev/null || sleep 1
-  done
-}
-
 print_routes() {
   section service; printf '%s\n' "$SERVICE"
   section pools; printf '%s\n' "$POOLS"

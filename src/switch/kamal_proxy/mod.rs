@@ -16,12 +16,18 @@ use options::Options;
 const OBSERVE: &str = concat!(
     include_str!("../flag/fetch.sh"),
     include_str!("../flag/servers.sh"),
+    include_str!("../until.sh"),
     include_str!("ask.sh"),
     include_str!("observe.sh")
 );
-const FLIP: &str = concat!(include_str!("ask.sh"), include_str!("flip.sh"));
+const FLIP: &str = concat!(
+    include_str!("../until.sh"),
+    include_str!("ask.sh"),
+    include_str!("flip.sh")
+);
 const DOCTOR: &str = concat!(
     include_str!("../flag/fetch.sh"),
+    include_str!("../until.sh"),
     include_str!("ask.sh"),
     include_str!("flip.sh"),
     include_str!("doctor.sh")
