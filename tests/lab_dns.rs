@@ -28,7 +28,7 @@ use process::{Process, free_port, local};
 use server::{Program, Server, WRITER, ZONE, named, secret_of};
 use support::load::{Lead, Load};
 use support::outside::Outside;
-use support::scene::{NoRouters, containers, none_lost, root, switched, until};
+use support::scene::{NoRouters, Undone, containers, none_lost, root, switched, until};
 use support::{Pointsman, Running, lab, reset};
 
 /// Requests a second over all clients.
@@ -387,13 +387,14 @@ async fn the_pool_that_was_left_hands_requests_on() {
     // A host of the pool that is to be led to, and that hands requests on whatever it is told: clients would meet the old
     // release, so the name goes back. (Asked with the header that keeps a request where it was sent, all would look well.)
     assert_eq!(names.led_to(), green);
-    root(
+    let stubborn = Undone::done(
         "web1",
         "folder=$(dirname \"$(find /home/deploy -name forward.conf)\"); rm -f /tmp/enough; \
          (while [ ! -e /tmp/enough ]; do : >\"$folder/on\"; sleep 0.02; done; rm -f \"$folder/on\") >/dev/null 2>&1 &",
+        "touch /tmp/enough",
     );
     let text = pointsman.expect(&["flip"], 11).text();
-    root("web1", "touch /tmp/enough");
+    drop(stubborn);
     assert!(text.contains(&format!("{} (v1)", lab()["WEB1"])), "{text}");
     assert_eq!(names.led_to(), green);
 }
@@ -418,7 +419,8 @@ async fn an_address_that_is_silent() {
         "DOCKER-USER -s {} -p tcp -m conntrack --ctorigdstport 80 -j DROP",
         here.trim()
     );
-    root("web1", &format!("iptables -w -I {rule}"));
+    let (on, off) = (format!("iptables -w -I {rule}"), format!("iptables -w -D {rule}"));
+    let silent = Undone::done("web1", &on, &off);
     let since = Instant::now();
     strict.expect(&["deploy", "v2"], 10).says(&["DOWN"]);
     println!("without min_up it was refused after {:?}", since.elapsed());
@@ -431,7 +433,7 @@ async fn an_address_that_is_silent() {
         "web1",
         "iptables -w -nvxL DOCKER-USER | awk '$3 == \"DROP\" {print $1}'",
     );
-    root("web1", &format!("iptables -w -D {rule}"));
+    drop(silent);
     assert!(
         packets.trim().parse::<u64>().unwrap() > 0,
         "nothing was dropped: {packets:?}"
@@ -486,7 +488,7 @@ async fn ttls_and_strangers() {
     pointsman.expect(&["flip", "--to", "green"], 0);
     assert_eq!(names.led_to(), addresses(["web3", "web4"]));
 
-    // A note that somebody took away: the next one is above what the hosts have seen, and late words stay fenced.
+    // A note that somebody took away: the next one is above every epoch there was, also of flips, which fence no host.
     let epoch = |text: &str| -> u64 {
         let rest = text.split_once("\"epoch\":").unwrap().1;
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -1,5 +1,5 @@
 //! One conformance suite for every place where lock and journal can be kept: the lab's routers, a real
-//! PostgreSQL and a real etcd. After it, what only one of them can do wrong.
+//! PostgreSQL and a real etcd. After it, what only one of them can do wrong, and what of it holds for the note beside a name.
 
 #![allow(
     dead_code,

@@ -71,6 +71,20 @@ pub async fn ask(router: &Router, path: &str, record: &str, asked: Asked) -> Res
     })
 }
 
+/// Those of these addresses that hand a client's request on: its answer is another release than their own.
+pub async fn handing_on(inventory: &Inventory, records: &[String]) -> Vec<String> {
+    let (Some(router), identity) = (inventory.switch.routers.first(), &inventory.app.identity) else {
+        return Vec::new();
+    };
+    let asked = records.iter().map(|record| async move {
+        let ask = |asked| ask(router, &identity.path, record, asked);
+        let (own, clients) = futures::future::join(ask(Asked::Itself), ask(Asked::ForClients)).await;
+        // Who does not answer serves nobody.
+        (own.is_ok() && clients.is_ok() && own != clients).then(|| record.clone())
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
 /// Waits until each of these addresses answers clients as `tag`, several times in a row: one that hands requests on does
 /// not. Where `need` of them do, the others may be silent.
 ///

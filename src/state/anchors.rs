@@ -126,17 +126,19 @@ impl Anchors {
 
     /// Says that a run is alive, and in which phase. Who cannot be told is told the next time.
     pub async fn beat(&self, run: &str, phase: &str) {
-        self.say("beat", run, phase).await;
+        self.say(self.script(run, "beat").var("PHASE", phase)).await;
     }
 
-    /// The first beat of a run that has no journal there.
-    pub async fn begin(&self, run: &str) {
-        self.say("begin", run, "").await;
+    /// The first beat of a run that has no journal there, and its epoch.
+    pub async fn begin(&self, run: &str, epoch: u64) {
+        let script = self.script(run, "begin").var("EPOCH", epoch.to_string());
+        self.say(script).await;
     }
 
-    async fn say(&self, op: &'static str, run: &str, phase: &str) {
+    async fn say(&self, script: Script) {
+        let script = script.file("pm_lines", "");
         let beats = self.servers.iter().map(|server| {
-            let script = self.script(run, op).var("PHASE", phase).file("pm_lines", "");
+            let script = script.clone();
             let (session, turn) = (self.sessions.session(server), self.beats.entry(&server.name));
             // Each at its own pace: one that is dead must not make the others look as if the run were.
             let beat = tokio::spawn(async move {
@@ -149,7 +151,8 @@ impl Anchors {
         join_all(beats).await;
     }
 
-    /// The highest epoch that any of them has seen; 0 where none of them can be asked.
+    /// The highest epoch that any of them has seen, by fences, journals and locks by hand; 0 where none of them can be
+    /// asked.
     pub async fn highest_epoch(&self) -> u64 {
         let script = &self.script("none", "epoch").var("PHASE", "").file("pm_lines", "");
         let looks = self

@@ -1,5 +1,5 @@
 # Copies of journals on hosts, for switches that are an API: files of one run each, which no other run writes.
-# Variables: STATE RUN; OP is `append`, `begin`, `beat`, `look` or `epoch`; PHASE (beat). Function: pm_lines (append).
+# Variables: STATE RUN; OP is `append`, `begin`, `beat`, `look` or `epoch`; PHASE (beat), EPOCH (begin). Function: pm_lines (append).
 umask 077
 folder=$STATE/runs/$RUN
 case $OP in
@@ -11,12 +11,16 @@ case $OP in
     { sync "$journal" || sync; } 2>/dev/null
     ;;
   begin)
-    mkdir -p "$folder" && : >>"$folder/heartbeat"
+    mkdir -p "$folder" && : >>"$folder/heartbeat" && echo "$EPOCH" >"$folder/epoch"
     ;;
   beat)
     [ ! -d "$folder" ] || printf '%s\n' "$PHASE" >"$folder/heartbeat"
     ;;
-  epoch) cat "$STATE/epoch" 2>/dev/null || echo 0 ;;
+  epoch)
+    # What fenced this host, what took the lock by hand, and what every run wrote in each line of its journal.
+    { echo 0; cat "$STATE/epoch" "$STATE"/runs/*/epoch 2>/dev/null
+      grep -ho '"epoch":[0-9]*' "$STATE"/runs/*/journal.jsonl 2>/dev/null | cut -d: -f2; } | sort -n | tail -n 1
+    ;;
   look)
     section journal; cat "$folder/journal.jsonl" 2>/dev/null
     section heartbeat; cat "$folder/heartbeat" 2>/dev/null

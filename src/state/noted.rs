@@ -229,7 +229,7 @@ impl Store for Noted {
     async fn acquire(&self, take: &Take) -> Result<Done, StoreError> {
         let done = self.take(take).await?;
         // There may be no journal to tell since when it is silent.
-        self.anchors.begin(&take.run).await;
+        self.anchors.begin(&take.run, take.epoch).await;
         Ok(done)
     }
 

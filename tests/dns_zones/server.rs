@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -40,9 +41,13 @@ impl Program {
     }
 }
 
-/// The secret of a key, in base64.
+/// The secret of a key, in base64: another one in each process, so that nobody finds it where another test put its own.
 pub fn secret_of(key: &str) -> String {
-    STANDARD.encode(format!("the secret of {key}, which is long enough for all"))
+    static RANDOM: OnceLock<u128> = OnceLock::new();
+    let random = RANDOM.get_or_init(rand::random);
+    STANDARD.encode(format!(
+        "the secret of {key}, {random:032x}, which is long enough"
+    ))
 }
 
 pub fn hmac_of(key: &str) -> (Hmac, &'static str) {

@@ -56,6 +56,22 @@ pub fn switched(name: &str, connector: &str, tables: &str, edits: &[(&str, &str,
     changed(name, &all)
 }
 
+/// A command that was run as a host's root, and is undone by another one whatever happens.
+pub struct Undone(&'static str, String);
+
+impl Undone {
+    pub fn done(host: &'static str, command: &str, undo: &str) -> Undone {
+        root(host, command);
+        Undone(host, undo.to_owned())
+    }
+}
+
+impl Drop for Undone {
+    fn drop(&mut self) {
+        root(self.0, &self.1);
+    }
+}
+
 /// The lab's load balancers, stopped where they are not the switch: their health checks would be clients that still come.
 pub struct NoRouters;
 

@@ -7,6 +7,7 @@ use super::ready::Ready;
 use super::tail::Tail;
 use super::{ApiFleet, PROMPT, later, refused};
 use crate::fleet::{Armed, Did, Job, Records, StepError};
+use crate::health::direct;
 use crate::inventory::switch::{Connector, Provider};
 use crate::inventory::{Pool, Router};
 use crate::plan::Step;
@@ -117,7 +118,11 @@ impl ApiFleet {
                 .len()
                 .saturating_sub(self.hosts.inventory.servers_needed(to));
             // Who leads traffic back is not held up by a host that cannot be reached, and probably serves nobody.
-            if !problems.is_empty() && (job.ledger.is_lenient() || problems.len() <= spare) {
+            let tolerated = job.ledger.is_lenient() || problems.len() <= spare;
+            if !problems.is_empty() && tolerated && !job.ledger.is_lenient() {
+                self.nobody_hands_on(to, &problems).await?;
+            }
+            if !problems.is_empty() && tolerated {
                 job.sink.warn(format!(
                     "not every host of {to} could be told to answer itself: {}",
                     problems.join("; ")
@@ -136,6 +141,24 @@ impl ApiFleet {
             to,
             tail,
         }))
+    }
+
+    /// A host that could not be told may still answer clients, with the release that they are to leave.
+    async fn nobody_hands_on(&self, to: Pool, problems: &[String]) -> Result<(), StepError> {
+        let inventory = &self.hosts.inventory;
+        let Connector::Dns(dns, _) = &inventory.switch.connector else {
+            return Ok(());
+        };
+        let handing_on = direct::handing_on(inventory, dns.records(to)).await;
+        if handing_on.is_empty() {
+            return Ok(());
+        }
+        Err(StepError::failed(format!(
+            "{} of {to} hands its requests on to {}, and cannot be told to answer itself:\n{}",
+            handing_on.join(", "),
+            to.other(),
+            problems.join("\n")
+        )))
     }
 
     /// An API's pools are whole: nobody is left out of them.

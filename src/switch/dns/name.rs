@@ -157,7 +157,7 @@ impl Name {
         answers.into_iter().flatten().collect()
     }
 
-    /// Both pools' addresses, asked as clients would.
+    /// Both pools' addresses, asked for their own answers at the name's URL, from here as clients would.
     async fn backends(&self) -> BTreeMap<Pool, Vec<BackendServer>> {
         let pools = Pool::ALL.map(|pool| async move {
             let asked = self.dns.records(pool).iter().map(|record| async move {
@@ -269,8 +269,12 @@ impl Api for Name {
                 found.join("; ")
             ));
         }
-        let mut ttl = 0;
-        for set in sets.iter().filter(|_| whole) {
+        let mut ttl = sets.iter().map(|set| set.ttl).max().unwrap_or_default();
+        // Where both pools' sets stand side by side, each server is asked once for each type.
+        let first =
+            |(number, set): &(usize, &RecordSet)| sets[..*number].iter().all(|other| other.kind != set.kind);
+        let asked = sets.iter().enumerate().filter(first).map(|(_, set)| set);
+        for set in asked.filter(|_| whole) {
             let (lagging, wrong, highest) = self.secondaries(set, &route).await;
             workers.extend(lagging);
             problems.extend(wrong);
@@ -318,7 +322,17 @@ impl Api for Name {
         if let Some(to) = to {
             let ttl = change.ttl.unwrap_or(policy);
             let new = match to.settled() {
-                None if self.zone.weighs() => records::weighed(&self.dns, &to, ttl),
+                None if self.zone.weighs() => {
+                    records::weighed(&self.dns, &to, ttl).ok_or_else(|| ApiError::Refused {
+                        problem: format!(
+                            "{}: a share is by type of record, and the pools have not the same types: blue {}, green {}",
+                            self.dns.name,
+                            self.dns.blue.join(", "),
+                            self.dns.green.join(", ")
+                        ),
+                        hint: "give both pools records of the same types".to_owned(),
+                    })?
+                }
                 _ => {
                     let pool = whole(&to).map_err(|problem| ApiError::Refused {
                         problem,

@@ -41,15 +41,24 @@ pub(super) fn wanted(dns: &Dns, pool: Pool, ttl: u32) -> Vec<RecordSet> {
     sets
 }
 
-/// Both pools' sets side by side, by the weights of a route.
-pub(super) fn weighed(dns: &Dns, route: &Route, ttl: u32) -> Vec<RecordSet> {
+/// Both pools' sets side by side, by the weights of a route; none where the pools have not the same types, since weights hold
+/// within a type only.
+pub(super) fn weighed(dns: &Dns, route: &Route, ttl: u32) -> Option<Vec<RecordSet>> {
+    if !same_kinds(dns) {
+        return None;
+    }
     let of = |(pool, weight): (Pool, u32)| {
         let weight = u8::try_from(weight).unwrap_or(u8::MAX);
         let share = Some(Share { pool, weight });
         let sets = wanted(dns, pool, ttl).into_iter();
         sets.map(move |set| RecordSet { share, ..set })
     };
-    route.weights().into_iter().flat_map(of).collect()
+    Some(route.weights().into_iter().flat_map(of).collect())
+}
+
+fn same_kinds(dns: &Dns) -> bool {
+    let kinds = |pool| wanted(dns, pool, 0).into_iter().map(|set| set.kind);
+    kinds(Pool::Blue).eq(kinds(Pool::Green))
 }
 
 /// The route of sets that stand side by side: both pools', each whole and with one weight.
@@ -63,7 +72,7 @@ pub(super) fn route_of(dns: &Dns, sets: &[RecordSet]) -> Option<Route> {
             .all(|set| set.share.is_some_and(|share| share.weight == first));
         (one && same(&its, &wanted(dns, pool, 0))).then_some(u32::from(first))
     };
-    if sets.iter().any(|set| set.share.is_none()) {
+    if !same_kinds(dns) || sets.iter().any(|set| set.share.is_none()) {
         return None;
     }
     Route::of_weights(weight(Pool::Blue)?, weight(Pool::Green)?)
@@ -250,18 +259,19 @@ mod tests {
 
     #[test]
     fn shares_stand_side_by_side() {
-        let dns = dns(&["192.0.2.1", "2001:db8::1"], &["192.0.2.2"]);
+        let dns = dns(&["192.0.2.1", "2001:db8::1"], &["192.0.2.2", "2001:db8::2"]);
         let ten = Route {
             live: Pool::Blue,
             next: Pool::Green,
             percent: 10,
         };
-        let both = weighed(&dns, &ten, 30);
+        let both = weighed(&dns, &ten, 30).unwrap();
         let text: Vec<String> = both.iter().flat_map(lines).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         shop.example.com 30 A/blue/90 192.0.2.1
         shop.example.com 30 AAAA/blue/90 2001:db8::1
         shop.example.com 30 A/green/10 192.0.2.2
+        shop.example.com 30 AAAA/green/10 2001:db8::2
         ");
         assert_eq!(parse(&text), both);
         assert_eq!(route_of(&dns, &both), Some(ten));
@@ -281,9 +291,13 @@ mod tests {
             let come = sets.iter().filter(|set| set.old.is_none()).count();
             (gone, come, sets.len())
         };
-        assert_eq!(parts(replaced(&blue, &both)), (2, 3, 5));
-        assert_eq!(parts(replaced(&both, &green)), (3, 1, 4));
-        assert_eq!(parts(replaced(&both, &weighed(&dns, &ten, 5))), (0, 0, 3));
+        assert_eq!(parts(replaced(&blue, &both)), (2, 4, 6));
+        assert_eq!(parts(replaced(&both, &green)), (4, 2, 6));
+        let sooner = weighed(&dns, &ten, 5).unwrap();
+        assert_eq!(parts(replaced(&both, &sooner)), (0, 0, 4));
+        // Weights hold within a type: all of the AAAA answers would be blue's.
+        let uneven = super::tests::dns(&["192.0.2.1", "2001:db8::1"], &["192.0.2.2"]);
+        assert_eq!(weighed(&uneven, &ten, 30), None);
     }
 
     #[test]
