@@ -409,16 +409,9 @@ async fn an_address_that_is_silent() {
     let strict = names.environment(2, "");
     strict.expect(&["deploy", "v1"], 0);
     // Clients' packets vanish on their way to one address, those of its neighbours and of SSH do not.
-    let here = Command::new("docker")
-        .args(["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}"])
-        .arg(&lab()["LAB_NAME"])
-        .output()
-        .unwrap();
-    let here = String::from_utf8(here.stdout).unwrap();
-    let rule = format!(
-        "DOCKER-USER -s {} -p tcp -m conntrack --ctorigdstport 80 -j DROP",
-        here.trim()
-    );
+    let (network, _) = lab()["WEB1"].rsplit_once('.').unwrap();
+    let here = format!("{network}.1");
+    let rule = format!("DOCKER-USER -s {here} -p tcp -m conntrack --ctorigdstport 80 -j DROP");
     let (on, off) = (format!("iptables -w -I {rule}"), format!("iptables -w -D {rule}"));
     let silent = Undone::done("web1", &on, &off);
     let since = Instant::now();
