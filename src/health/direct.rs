@@ -132,3 +132,56 @@ pub async fn answers(
     }
     Err(missing.into_iter().map(|(words, _)| words).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::header_exists;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    fn inventory(folder: &std::path::Path, port: u16) -> Inventory {
+        std::fs::write(folder.join("compose.yml"), "services:\n  web: {image: a}\n").expect("written");
+        let text = format!(
+            "[app]\nname = \"shop\"\npath = \"/srv/shop\"\ncompose = \"compose.yml\"\nidentity = {{ path = \"/version\" }}\n\
+             [pools.blue]\nhosts = [\"127.0.0.1\"]\n[pools.green]\nhosts = [\"127.0.0.2\"]\n\
+             [[checks]]\nname = \"web\"\nport = 80\npath = \"/up\"\n[switch]\nconnector = \"rfc2136\"\n\
+             url = \"http://shop.example.com:{port}\"\n[switch.dns]\nname = \"shop.example.com\"\n\
+             [switch.rfc2136]\nserver = \"ns1\"\nkey = \"k\"\nsecret = \"eA==\"\n"
+        );
+        let file = folder.join("production.toml");
+        std::fs::write(&file, text).expect("written");
+        let file = camino::Utf8PathBuf::try_from(file).expect("UTF-8");
+        Inventory::load(&file, &|_| None).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+    }
+
+    /// The pool's own release is v2; what clients get is seen by asking as they do, and by nothing else.
+    #[tokio::test]
+    async fn who_hands_requests_on_is_seen() {
+        let server = MockServer::start().await;
+        let own = Mock::given(header_exists(STAYS))
+            .respond_with(ResponseTemplate::new(200).set_body_string("v2\n"));
+        own.with_priority(1).mount(&server).await;
+        let clients = Mock::given(wiremock::matchers::any());
+        let handed_on = clients.respond_with(ResponseTemplate::new(200).set_body_string("v1\n"));
+        let handed_on = handed_on.with_priority(2).mount_as_scoped(&server).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let inventory = inventory(folder.path(), server.address().port());
+        // Nobody listens at the second one.
+        let records = ["127.0.0.1".to_owned(), "127.0.0.2".to_owned()];
+        assert_eq!(handing_on(&inventory, &records).await, ["127.0.0.1"]);
+        let within = Duration::from_millis(300);
+        let missing = answers(&inventory, &records, 1, "v2", within).await;
+        assert_eq!(missing.expect_err("clients get v1")[0], "127.0.0.1 (v1)");
+        drop(handed_on);
+        Mock::given(wiremock::matchers::any())
+            .respond_with(ResponseTemplate::new(200).set_body_string("v2\n"))
+            .with_priority(2)
+            .mount(&server)
+            .await;
+        assert_eq!(handing_on(&inventory, &records).await, [""; 0]);
+        assert_eq!(answers(&inventory, &records, 1, "v2", within).await, Ok(()));
+        // The second one may be silent only where one is enough.
+        assert!(answers(&inventory, &records, 2, "v2", within).await.is_err());
+    }
+}
