@@ -121,6 +121,11 @@ impl Server {
         }
     }
 
+    /// It does nothing more until it is killed.
+    pub fn freeze(&self) {
+        self.process.as_ref().unwrap().signal("STOP");
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;

@@ -25,6 +25,8 @@ const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(4);
 /// How long a client waits for an answer, and for how long it asks again: as resolvers do, within what a user bears.
 const WAIT: Duration = Duration::from_secs(2);
+/// How long it waits where servers die, so that it asks the next one soon.
+const IMPATIENT: Duration = Duration::from_millis(200);
 const PERSISTS: Duration = Duration::from_secs(10);
 /// Servers that are killed in the midst of a flip.
 const KILLS: u32 = 20;
@@ -65,7 +67,7 @@ struct Clients {
 }
 
 impl Clients {
-    fn start(server: SocketAddr) -> Clients {
+    fn start(server: SocketAddr, wait: Duration) -> Clients {
         let stop = Arc::new(AtomicBool::new(false));
         let heard = Arc::new(Mutex::new(Heard::default()));
         let threads = (0..CLIENTS)
@@ -74,7 +76,7 @@ impl Clients {
                 std::thread::spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let since = Instant::now();
-                        let (answer, again) = persistently(server);
+                        let (answer, again) = persistently(server, wait);
                         let mut heard = heard.lock().unwrap();
                         *heard.answers.entry(answer).or_default() += 1;
                         heard.again += again;
@@ -86,6 +88,11 @@ impl Clients {
             })
             .collect();
         Clients { stop, heard, threads }
+    }
+
+    /// How many were answered so far.
+    fn answers(&self) -> usize {
+        self.heard.lock().unwrap().answers.values().sum()
     }
 
     /// Stops them; every answer was one pool's records.
@@ -115,11 +122,11 @@ impl Clients {
 }
 
 /// Asked until there is an answer; how often it was asked again.
-fn persistently(server: SocketAddr) -> (String, usize) {
+fn persistently(server: SocketAddr, wait: Duration) -> (String, usize) {
     let end = Instant::now() + PERSISTS;
     let mut again = 0;
     loop {
-        match once(server) {
+        match once(server, wait) {
             Ok(answer) => return (answer, again),
             Err(error) if Instant::now() > end => return (error, again),
             // Where nobody listens, the answer comes at once.
@@ -129,7 +136,7 @@ fn persistently(server: SocketAddr) -> (String, usize) {
     }
 }
 
-fn once(server: SocketAddr) -> Result<String, String> {
+fn once(server: SocketAddr, wait: Duration) -> Result<String, String> {
     let mut question = Message::query();
     question.add_query(Query::query(
         Name::from_ascii(format!("www.{ZONE}.")).unwrap(),
@@ -137,7 +144,7 @@ fn once(server: SocketAddr) -> Result<String, String> {
     ));
     let id = question.metadata.id;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(WAIT)).unwrap();
+    socket.set_read_timeout(Some(wait)).unwrap();
     socket.connect(server).unwrap();
     let words = |error: std::io::Error| error.to_string();
     socket.send(&question.to_vec().unwrap()).map_err(words)?;
@@ -176,7 +183,7 @@ async fn start(program: Program) -> Server {
 pub async fn flips_under_questions(program: Program) {
     let server = start(program).await;
     let zone = server.zone();
-    let clients = Clients::start(local(server.port));
+    let clients = Clients::start(local(server.port), WAIT);
     let mut slowest = Duration::ZERO;
     for number in 0..2 * FLIPS {
         let since = Instant::now();
@@ -193,7 +200,7 @@ pub async fn flips_under_questions(program: Program) {
 pub async fn a_storm_of_reloads(program: Program) {
     let server = start(program).await;
     let zone = server.zone();
-    let clients = Clients::start(local(server.port));
+    let clients = Clients::start(local(server.port), WAIT);
     let mut number = 0;
     for round in 0..2 * FLIPS {
         server.reload();
@@ -235,11 +242,11 @@ pub async fn a_storm_of_reloads(program: Program) {
     assert_eq!(read(&zone).await, pool(number));
 }
 
-/// SIGKILL at some instant of a flip, and the server comes again: what was said is so, and the flip is done or it is not.
+/// SIGKILL before, in and after a flip, and the server comes again: what was said is so, and the flip is done or it is not.
 pub async fn killed_in_the_midst(program: Program) {
     let mut server = start(program).await;
     let mut verdicts = BTreeMap::<&str, usize>::new();
-    let clients = Clients::start(local(server.port));
+    let clients = Clients::start(local(server.port), IMPATIENT);
     let mut number = 0;
     let mut calm = Duration::ZERO;
     while number < CALM {
@@ -250,11 +257,30 @@ pub async fn killed_in_the_midst(program: Program) {
     }
     for kill in 0..KILLS {
         let zone = server.zone();
-        let changing = tokio::spawn(async move { zone.replace(&flip(number)).await });
-        // From before it was sent until after it was answered.
-        tokio::time::sleep(calm * 2 * kill / KILLS).await;
-        server.kill();
-        let said = changing.await.unwrap();
+        let change = async move { zone.replace(&flip(number)).await };
+        let said = match kill % 4 {
+            // Sent, and never read: asleep when it comes, dead when it would wake.
+            0 => {
+                server.freeze();
+                let changing = tokio::spawn(change);
+                tokio::time::sleep(calm).await;
+                server.kill();
+                changing.await.unwrap()
+            }
+            // Answered, and dead at once.
+            1 => {
+                let said = change.await;
+                server.kill();
+                said
+            }
+            // At some instant from before it was sent until after it was answered.
+            _ => {
+                let changing = tokio::spawn(change);
+                tokio::time::sleep(calm * 2 * kill / KILLS).await;
+                server.kill();
+                changing.await.unwrap()
+            }
+        };
         server.run().await;
         let zone = server.zone();
         let found = read(&zone).await;
@@ -276,6 +302,9 @@ pub async fn killed_in_the_midst(program: Program) {
         };
         *verdicts.entry(verdict).or_default() += 1;
         number += usize::from(moved);
+        // What stands there now was seen by clients as well.
+        let so_far = clients.answers();
+        until("answers", async || clients.answers() > so_far + CLIENTS).await;
     }
     println!("{}: {KILLS} kills: {verdicts:?}", program.name());
     let heard = clients.judge(&format!("{}: {number} flips, {KILLS} kills", program.name()));
