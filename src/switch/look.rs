@@ -6,7 +6,7 @@ use crate::remote::Output;
 /// One router's answer, and what was found in it so far, in the order in which it is mended.
 pub(super) struct Look<'a> {
     router: &'a str,
-    output: &'a Output,
+    pub(super) output: &'a Output,
     /// What was found.
     pub(super) findings: Vec<Finding>,
 }

@@ -4,6 +4,7 @@ use super::{Haproxy, read, stat};
 use crate::inventory::Pool;
 use crate::remote::Output;
 use crate::switch::Finding;
+use crate::switch::look::Look;
 
 const CONFIG: &str = "`pointsman switch config` prints the lines that it needs";
 /// The first version whose master and workers can do all that a flip asks of them.
@@ -11,17 +12,11 @@ const OLDEST: (u32, u32) = (2, 2);
 
 /// Every finding, in the order in which they are mended. Ends early where what follows would say the same again.
 pub(super) fn findings(haproxy: &Haproxy, router: &str, output: &Output) -> Vec<Finding> {
-    let mut look = Look {
-        haproxy,
-        router,
-        output,
-        findings: Vec::new(),
+    let look = match Look::at(router, output) {
+        Ok(look) => look,
+        Err(findings) => return findings,
     };
-    if output.section("end").is_none() {
-        let problem = format!("cannot be looked at: {}", output.complaint());
-        look.bad(problem, "run doctor again");
-        return look.findings;
-    }
+    let mut look = Haproxys { haproxy, look };
     look.tools();
     look.file();
     if look.socket() {
@@ -29,57 +24,36 @@ pub(super) fn findings(haproxy: &Haproxy, router: &str, output: &Output) -> Vec<
         look.workers();
         look.backends();
     }
-    look.findings
+    look.look.findings
 }
 
-struct Look<'a> {
+/// What only HAProxy's routers have to show.
+struct Haproxys<'a> {
     haproxy: &'a Haproxy,
-    router: &'a str,
-    output: &'a Output,
-    findings: Vec<Finding>,
+    look: Look<'a>,
 }
 
-impl<'a> Look<'a> {
-    fn text(&self, section: &str) -> &'a str {
-        self.output.section(section).unwrap_or_default().trim()
-    }
-
-    fn good(&mut self, what: impl Into<String>) {
-        self.findings.push(Finding::good(self.router, what));
-    }
-
-    fn bad(&mut self, what: impl Into<String>, hint: impl Into<String>) {
-        self.findings.push(Finding::bad(self.router, what, hint));
-    }
-
+impl Haproxys<'_> {
     fn tools(&mut self) {
-        match self.text("helper") {
-            "" => self.bad(
+        match self.look.text("helper") {
+            "" => self.look.bad(
                 "expected perl, python3, socat or `nc -U` to speak to HAProxy, found none of them",
                 "install one, e.g. `apt-get install socat`",
             ),
-            helper @ ("perl" | "python3") => self.good(format!("speaks to HAProxy by {helper}")),
-            helper => self.good(format!(
+            helper @ ("perl" | "python3") => self.look.good(format!("speaks to HAProxy by {helper}")),
+            helper => self.look.good(format!(
                 "speaks to HAProxy by {helper}; perl or python3 would keep a connection open and flip faster"
             )),
         }
-        let missing = self.text("tools").lines().collect::<Vec<_>>().join(", ");
-        if missing.is_empty() {
-            self.good("has the tools that a flip needs");
-        } else {
-            self.bad(
-                format!("expected {missing}, found none"),
-                "install util-linux, coreutils, diffutils and awk",
-            );
-        }
+        self.look.tools("util-linux, coreutils, diffutils and awk");
     }
 
     fn file(&mut self) {
         let map = &self.haproxy.settings.map;
         let folder = map.rsplit_once('/').map_or("/", |(folder, _)| folder);
-        let user = self.text("user");
-        match self.text("map-file") {
-            "readable" => self.good(format!("the map file {map} is there")),
+        let user = self.look.text("user");
+        match self.look.text("map-file") {
+            "readable" => self.look.good(format!("the map file {map} is there")),
             found => {
                 let found = match found {
                     "missing" => "nothing there",
@@ -87,7 +61,7 @@ impl<'a> Look<'a> {
                     "unreadable" => "one that cannot be read",
                     _ => "something else",
                 };
-                self.bad(
+                self.look.bad(
                     format!("expected a plain file {map}, found {found}"),
                     format!(
                         "as {user}: echo '{} blue:blue:0' > {map}",
@@ -96,10 +70,10 @@ impl<'a> Look<'a> {
                 );
             }
         }
-        if self.text("folder") == "writable" {
-            self.good(format!("{user} may replace files in {folder}"));
+        if self.look.text("folder") == "writable" {
+            self.look.good(format!("{user} may replace files in {folder}"));
         } else {
-            self.bad(
+            self.look.bad(
                 format!("expected a folder {folder} that {user} may write, found none"),
                 format!("as root: install -d -o {user} {folder}"),
             );
@@ -109,35 +83,36 @@ impl<'a> Look<'a> {
     /// Whether HAProxy answers at all.
     fn socket(&mut self) -> bool {
         let socket = &self.haproxy.settings.socket;
-        let hint = match self.text("socket") {
+        let hint = match self.look.text("socket") {
             "missing" => {
                 "is HAProxy running? is this its `stats socket`? see [switch.haproxy] socket".to_owned()
             }
             "forbidden" => format!(
                 "as root: usermod -aG haproxy {} (and `stats socket {socket} mode 660 group haproxy level admin`)",
-                self.text("user")
+                self.look.text("user")
             ),
             _ => "is HAProxy running? is this its `stats socket`?".to_owned(),
         };
-        let info = self.text("info");
+        let info = self.look.text("info");
         let Some(version) = info.lines().find_map(|line| line.strip_prefix("Version: ")) else {
-            self.bad(format!("expected HAProxy to answer, found {info}"), hint);
+            self.look
+                .bad(format!("expected HAProxy to answer, found {info}"), hint);
             return false;
         };
         let number = |text: Option<&str>| text.and_then(|t| t.parse::<u32>().ok()).unwrap_or_default();
         let mut parts = version.split('.');
         if (number(parts.next()), number(parts.next())) >= OLDEST {
-            self.good(format!("HAProxy {version} answers on {socket}"));
+            self.look.good(format!("HAProxy {version} answers on {socket}"));
         } else {
             let (major, minor) = OLDEST;
-            self.bad(
+            self.look.bad(
                 format!("expected HAProxy {major}.{minor} or newer, found {version}"),
                 "upgrade HAProxy",
             );
         }
-        match self.text("level") {
-            "admin" => self.good(format!("{socket} has level admin")),
-            level => self.bad(
+        match self.look.text("level") {
+            "admin" => self.look.good(format!("{socket} has level admin")),
+            level => self.look.bad(
                 format!("expected level admin of {socket}, found {level}"),
                 format!("`stats socket {socket} mode 660 group haproxy level admin`, and reload"),
             ),
@@ -147,25 +122,27 @@ impl<'a> Look<'a> {
 
     fn map(&mut self) {
         let (map, key) = (&self.haproxy.settings.map, &self.haproxy.settings.key);
-        let answer = self.text("map");
+        let answer = self.look.text("map");
         if answer.contains("nknown map") {
-            self.bad(
+            self.look.bad(
                 format!("expected HAProxy to use the map {map}, found that it does not know it"),
                 CONFIG,
             );
-        } else if self.text("live").is_empty() {
-            self.bad(
+        } else if self.look.text("live").is_empty() {
+            self.look.bad(
                 format!("expected the key {key} in the running map, found none"),
                 format!("add the line `{key} blue:blue:0` to {map}, and reload"),
             );
         } else {
-            match read::routes(self.output) {
+            match read::routes(self.look.output) {
                 Ok(view) => {
-                    self.good(format!("the map sends {key} to {}", view.live));
+                    self.look.good(format!("the map sends {key} to {}", view.live));
                     match view.drift() {
-                        None => self.good("a reload or a restart keeps that: file and workers agree"),
+                        None => self
+                            .look
+                            .good("a reload or a restart keeps that: file and workers agree"),
                         Some(drift) if view.problems.is_empty() => {
-                            self.bad(
+                            self.look.bad(
                                 drift,
                                 format!("`pointsman flip --to {}` writes all alike", view.live.live),
                             );
@@ -174,13 +151,13 @@ impl<'a> Look<'a> {
                         Some(_) => {}
                     }
                 }
-                Err(problem) => self.bad(problem, format!("see {map}, and {CONFIG}")),
+                Err(problem) => self.look.bad(problem, format!("see {map}, and {CONFIG}")),
             }
-            match self.text("uses").parse::<u32>() {
-                Ok(1) => self.good(format!(
+            match self.look.text("uses").parse::<u32>() {
+                Ok(1) => self.look.good(format!(
                     "no server can be left out (`deploy --without`): the checks do not look into the map; {CONFIG}"
                 )),
-                Ok(_) => self.good("a server can be left out: the checks look into the map"),
+                Ok(_) => self.look.good("a server can be left out: the checks look into the map"),
                 // Told by `socket`.
                 Err(_) => {}
             }
@@ -188,17 +165,17 @@ impl<'a> Look<'a> {
     }
 
     fn workers(&mut self) {
-        let problems = self.text("problems").replace('\n', "; ");
+        let problems = self.look.text("problems").replace('\n', "; ");
         let Some(master) = &self.haproxy.settings.master_socket else {
-            return self.good(
+            return self.look.good(
                 "[switch.haproxy] master_socket is not set: do not reload while old connections matter, \
                  the workers that a reload leaves behind would not be moved",
             );
         };
         if problems.is_empty() {
-            self.good(format!("all workers answer through {master}"));
+            self.look.good(format!("all workers answer through {master}"));
         } else {
-            self.bad(
+            self.look.bad(
                 problems,
                 format!(
                     "start HAProxy with `-W -S {master},mode,660,group,haproxy`; workers that never knew the map \
@@ -209,13 +186,17 @@ impl<'a> Look<'a> {
     }
 
     fn backends(&mut self) {
-        let mut servers = match stat::servers(self.text("stat")) {
+        let mut servers = match stat::servers(self.look.text("stat")) {
             Ok(servers) => servers,
-            Err(problem) => return self.bad(problem, "is this HAProxy's own socket?"),
+            Err(problem) => return self.look.bad(problem, "is this HAProxy's own socket?"),
         };
         for pool in Pool::ALL {
             let backend = self.haproxy.backend(pool);
-            let there = self.text("backends").lines().any(|line| line.trim() == backend);
+            let there = self
+                .look
+                .text("backends")
+                .lines()
+                .any(|line| line.trim() == backend);
             let servers = servers.remove(&backend).unwrap_or_default();
             let unchecked: Vec<&str> = servers
                 .iter()
@@ -223,14 +204,15 @@ impl<'a> Look<'a> {
                 .map(|server| server.name.as_str())
                 .collect();
             if !there {
-                self.bad(format!("expected a backend {backend}, found none"), CONFIG);
+                self.look
+                    .bad(format!("expected a backend {backend}, found none"), CONFIG);
             } else if servers.is_empty() {
-                self.bad(
+                self.look.bad(
                     format!("expected servers in backend {backend}, found none"),
                     CONFIG,
                 );
             } else if !unchecked.is_empty() {
-                self.bad(
+                self.look.bad(
                     format!(
                         "expected checks of all servers of backend {backend}, found none of {}",
                         unchecked.join(", ")
@@ -242,7 +224,7 @@ impl<'a> Look<'a> {
                     .iter()
                     .map(|server| format!("{} {}", server.name, server.status))
                     .collect();
-                self.good(format!("backend {backend}: {}", words.join(", ")));
+                self.look.good(format!("backend {backend}: {}", words.join(", ")));
             }
         }
     }
