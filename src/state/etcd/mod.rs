@@ -43,6 +43,17 @@ struct Seen {
     revision: i64,
 }
 
+/// What one transaction changes.
+#[derive(Default)]
+struct Write {
+    /// The lock as it shall be.
+    lock: Option<Kept>,
+    /// Lines with their keys, none of which exists yet.
+    lines: Vec<(String, String)>,
+    /// What happens to the heartbeat.
+    heartbeat: Option<Json>,
+}
+
 impl Etcd {
     /// Reads the CA file, if there is one; touches no network.
     ///
@@ -89,22 +100,52 @@ impl Etcd {
         })
     }
 
-    /// Does `puts` if the lock is still as it was seen and each of `absent` does not exist. `false`: it is not.
-    async fn commit(&self, seen: &Seen, absent: &[String], puts: Vec<Json>) -> Result<bool, Fault> {
+    /// Does `write` if the lock is still as it was seen and none of its lines exists. `false`: it is not.
+    async fn commit(&self, seen: &Seen, write: Write) -> Result<bool, Fault> {
         let mut compare = vec![json!({
             "key": gateway::text(&self.keys.lock), "target": "MOD", "result": "EQUAL",
             "modRevision": seen.revision.to_string(),
         })];
-        compare.extend(absent.iter().map(|key| {
+        compare.extend(write.lines.iter().map(|(key, _)| {
             json!({ "key": gateway::text(key), "target": "CREATE", "result": "EQUAL", "createRevision": "0" })
         }));
+        let lock = write
+            .lock
+            .as_ref()
+            .map(|kept| gateway::put(&self.keys.lock, &Stored::from(kept).text(), None));
+        let lines = write
+            .lines
+            .iter()
+            .map(|(key, line)| gateway::put(key, line, None));
+        let work = lock.into_iter().chain(lines).chain(write.heartbeat.clone());
         // Until the answer is here, also for a caller who gives up now.
         let before = self.doubt.swap(true, Ordering::Relaxed);
-        let answer = self.gateway.transaction(compare, puts).await;
+        let mut answer = self.gateway.transaction(compare, work.collect()).await;
+        if matches!(&answer, Err(fault) if fault.full) {
+            match self.was_done(seen, &write).await {
+                Ok(true) => answer = Ok(true),
+                Ok(false) => {}
+                Err(_) => answer = answer.map_err(Fault::unknown),
+            }
+        }
         if !matches!(&answer, Err(fault) if fault.in_doubt) {
             self.doubt.store(before, Ordering::Relaxed);
         }
         answer
+    }
+
+    /// Whether a transaction that was answered was done, though the answer says that there is no space. It is
+    /// not under way any more. Of a heartbeat alone this is not asked: the next one says as much.
+    async fn was_done(&self, seen: &Seen, write: &Write) -> Result<bool, Fault> {
+        if let Some(kept) = &write.lock {
+            let now = self.lock().await?;
+            return Ok(now.revision != seen.revision && now.kept == *kept);
+        }
+        let Some((key, line)) = write.lines.first() else {
+            return Ok(false);
+        };
+        let there = self.gateway.range(key, None).await?;
+        Ok(there.first().is_some_and(|kv| kv.value == *line))
     }
 
     /// After a doubt: makes the lock's revision a new one, so that the transaction that was not answered,
@@ -112,8 +153,11 @@ impl Etcd {
     async fn settle(&self) -> Result<Seen, Fault> {
         loop {
             let seen = self.lock().await?;
-            let put = gateway::put(&self.keys.lock, &Stored::from(&seen.kept).text(), None);
-            if self.commit(&seen, &[], vec![put]).await? {
+            let write = Write {
+                lock: Some(seen.kept.clone()),
+                ..Write::default()
+            };
+            if self.commit(&seen, write).await? {
                 self.doubt.store(false, Ordering::Relaxed);
                 return self.lock().await;
             }
@@ -132,11 +176,12 @@ impl Etcd {
                 run: Some(take.run.clone()),
                 owner: take.owner.clone(),
             };
-            let puts = vec![
-                gateway::put(&self.keys.lock, &Stored::from(&kept).text(), None),
-                gateway::put(&self.keys.heartbeat, "", Some(lease)),
-            ];
-            if self.commit(&seen, &[], puts).await? {
+            let write = Write {
+                lock: Some(kept),
+                heartbeat: Some(gateway::put(&self.keys.heartbeat, "", Some(lease))),
+                ..Write::default()
+            };
+            if self.commit(&seen, write).await? {
                 return Ok(Done::Applied);
             }
         }
@@ -155,8 +200,11 @@ impl Etcd {
             // First, so that what fails here has changed nothing that is read. If somebody robs this run
             // just now it is the thief's lease, which is as new.
             self.gateway.renew(lease).await?;
-            let put = gateway::put(&self.keys.heartbeat, phase, Some(lease));
-            if self.commit(&seen, &[], vec![put]).await? {
+            let write = Write {
+                heartbeat: Some(gateway::put(&self.keys.heartbeat, phase, Some(lease))),
+                ..Write::default()
+            };
+            if self.commit(&seen, write).await? {
                 return Ok(());
             }
         }
@@ -172,11 +220,12 @@ impl Etcd {
                 epoch: seen.kept.epoch,
                 ..Kept::default()
             };
-            let work = vec![
-                gateway::put(&self.keys.lock, &Stored::from(&kept).text(), None),
-                gateway::delete(&self.keys.heartbeat),
-            ];
-            if self.commit(&seen, &[], work).await? {
+            let write = Write {
+                lock: Some(kept),
+                heartbeat: Some(gateway::delete(&self.keys.heartbeat)),
+                ..Write::default()
+            };
+            if self.commit(&seen, write).await? {
                 return Ok(Done::Applied);
             }
         }
@@ -191,18 +240,18 @@ impl Etcd {
             let seen = self.lock().await?;
             rules::holds(&seen.kept, right)?;
             let already = self.lines_there(right, seq, part).await?;
-            let (keys, puts): (Vec<String>, Vec<Json>) = part
+            let new: Vec<(String, String)> = part
                 .iter()
                 .enumerate()
                 .skip(already)
-                .map(|(number, line)| {
-                    let key = self.keys.line(&right.run, seq + number as u64);
-                    let put = gateway::put(&key, line, None);
-                    (key, put)
-                })
-                .unzip();
-            if !puts.is_empty() {
-                if !self.commit(&seen, &keys, puts).await? {
+                .map(|(number, line)| (self.keys.line(&right.run, seq + number as u64), line.clone()))
+                .collect();
+            if !new.is_empty() {
+                let write = Write {
+                    lines: new,
+                    ..Write::default()
+                };
+                if !self.commit(&seen, write).await? {
                     continue;
                 }
                 done = Done::Applied;

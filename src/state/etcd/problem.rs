@@ -15,6 +15,9 @@ pub(super) struct Fault {
     pub(super) in_doubt: bool,
     /// Whether another login would help.
     pub(super) stale_token: bool,
+    /// Whether there was too little space. A transaction may have been done all the same: etcd looks at its
+    /// quota before it takes one in and again while it does it, and the second time it only says so.
+    pub(super) full: bool,
     kind: Kind,
 }
 
@@ -39,6 +42,7 @@ impl Fault {
         Fault {
             in_doubt: false,
             stale_token: false,
+            full: false,
             kind,
         }
     }
@@ -52,6 +56,19 @@ impl Fault {
     pub(super) fn of_a_question(self) -> Fault {
         Fault {
             in_doubt: false,
+            ..self
+        }
+    }
+
+    /// The same of something whose end could not be looked up.
+    pub(super) fn unknown(self) -> Fault {
+        let kind = match self.kind {
+            Kind::Refused(problem, _) => Kind::Way(problem),
+            kind @ (Kind::Rule(_) | Kind::Way(_)) => kind,
+        };
+        Fault {
+            in_doubt: true,
+            kind,
             ..self
         }
     }
@@ -98,6 +115,7 @@ pub(super) fn of_the_way(error: &reqwest::Error) -> Fault {
     Fault {
         in_doubt: !error.is_connect(),
         stale_token: false,
+        full: false,
         kind: Kind::Way(problem),
     }
 }
@@ -128,15 +146,17 @@ pub(super) fn of_an_answer(status: StatusCode, body: &[u8]) -> Fault {
             "let the user of `state.username` read and write: \
              `etcdctl role grant-permission ROLE --prefix=true readwrite /pointsman/`",
         ),
-        8 if said.contains("database space exceeded") => {
-            refused("free space: `etcdctl compact`, `etcdctl defrag`, `etcdctl alarm disarm`")
-        }
+        8 if said.contains("database space exceeded") => Fault {
+            full: true,
+            ..refused("free space: `etcdctl compact`, `etcdctl defrag`, `etcdctl alarm disarm`")
+        },
         // Invalid, not found, exists already, too many, precondition, not there, not logged in.
         3 | 5 | 6 | 8 | 9 | 12 | 16 => refused("see the log of the etcd members"),
         // Anything else (no leader, a time-out within the cluster) may have gone through.
         _ => Fault {
             in_doubt: true,
             stale_token: false,
+            full: false,
             kind: Kind::Way(words),
         },
     }
@@ -154,6 +174,7 @@ pub(super) fn no_gateway(status: StatusCode) -> Fault {
     Fault {
         in_doubt: true,
         stale_token: false,
+        full: false,
         kind: Kind::Way(format!("expected an answer of etcd, found HTTP {status}")),
     }
 }
