@@ -162,7 +162,9 @@ async fn what_a_database_that_fills_up_refuses_is_not_there() {
                 let done = if writer % 2 == 0 {
                     let line = format!("\"{} {padding}\"", written.len());
                     let seq = written.len() as u64;
-                    let done = store.append(&right("r1", 1), seq, std::slice::from_ref(&line)).await;
+                    let done = store
+                        .append(&right("r1", 1), seq, std::slice::from_ref(&line))
+                        .await;
                     done.map(|_| written.push(line))
                 } else {
                     let epoch: u64 = told.0 + 1;
