@@ -246,3 +246,42 @@ async fn what_is_no_etcd_is_said() {
     refused(store.read().await, &["JSON gateway", "state.endpoints"]);
     refused(store.acquire(&take(0, 1, "a", None)).await, &["JSON gateway"]);
 }
+
+/// A cluster that says that its space is used up, and then nothing more: nobody knows whether the lock was
+/// taken. Real members answer the one and then the other too rarely, so what they write is played back.
+#[tokio::test]
+async fn what_is_refused_for_space_and_cannot_be_read_back_is_in_doubt() {
+    use wiremock::matchers::path;
+    use wiremock::{Mock, ResponseTemplate};
+
+    let server = wiremock::MockServer::start().await;
+    let no_lock = ResponseTemplate::new(200).set_body_json(serde_json::json!({ "header": {} }));
+    let lease = serde_json::json!({ "ID": "7", "TTL": "86400" });
+    let full = serde_json::json!({ "message": "etcdserver: mvcc: database space exceeded", "code": 8 });
+    Mock::given(path("/v3/kv/range"))
+        .respond_with(no_lock)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    for (at, status, answer) in [
+        ("/v3/lease/grant", 200, lease),
+        ("/v3/kv/txn", 429, full),
+        (
+            "/v3/kv/range",
+            503,
+            serde_json::json!({ "message": "no leader", "code": 14 }),
+        ),
+    ] {
+        Mock::given(path(at))
+            .respond_with(ResponseTemplate::new(status).set_body_json(answer))
+            .mount(&server)
+            .await;
+    }
+    let cluster = Cluster::new().await;
+    let store = cluster.store_at(vec![server.uri()], None, None, "full");
+    let taking = store.acquire(&take(0, 1, "a", None)).await;
+    assert!(
+        matches!(&taking, Err(StoreError::InDoubt { problem, .. }) if problem.contains("space exceeded")),
+        "{taking:?}"
+    );
+}
