@@ -474,10 +474,13 @@ async fn ttls_and_strangers() {
     // Half of one pool, half of the other, as a provider leaves it that changes record by record: told, and mended.
     let half = RecordSet {
         values: addresses(["web2", "web3"]),
+        ttl: 5,
         ..old.clone()
     };
     zone.replace(&by_hand(&old, &half)).await.unwrap();
-    pointsman.expect(&["status"], 0).says(&["records of both pools"]);
+    pointsman
+        .expect(&["status"], 0)
+        .says(&["records of both pools", "up to 5 s"]);
     pointsman.expect(&["flip", "--to", "green"], 0);
     assert_eq!(names.led_to(), addresses(["web3", "web4"]));
 
