@@ -18,6 +18,7 @@ mod support;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,30 @@ async fn started(port: u16, folder: &Path, command: &mut Command) -> Process {
     process
 }
 
+/// A caching resolver that asks these servers; `extra` goes into its `server:`.
+async fn unbound(servers: &[u16], extra: &str) -> (Process, u16, tempfile::TempDir) {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let dir = folder.path().display().to_string();
+    let stubs: String = servers
+        .iter()
+        .map(|port| format!("  stub-addr: 127.0.0.1@{port}\n"))
+        .collect();
+    let config = format!(
+        "server:\n  directory: \"{dir}\"\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"{dir}/pid\"\n  use-syslog: no\n  \
+         do-daemonize: no\n  num-threads: 1\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  module-config: \"iterator\"\n  \
+         do-not-query-localhost: no\n  access-control: 127.0.0.0/8 allow\n{extra}remote-control:\n  control-enable: no\n\
+         stub-zone:\n  name: \"{ZONE}\"\n{stubs}"
+    );
+    std::fs::write(folder.path().join("unbound.conf"), config).unwrap();
+    let mut command = Command::new("/usr/sbin/unbound");
+    command
+        .arg("-d")
+        .arg("-c")
+        .arg(folder.path().join("unbound.conf"));
+    let process = started(port, folder.path(), &mut command).await;
+    (process, port, folder)
+}
+
 /// Primary, secondary and resolver, and an environment whose switch they are.
 struct Names {
     _quiet: NoRouters,
@@ -148,38 +173,32 @@ impl Names {
         std::fs::write(folder.path().join("named.conf"), config).unwrap();
         let process = started(port, folder.path(), &mut named(&folder.path().join("named.conf"))).await;
         let secondary = (process, port, folder);
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let dir = folder.path().display().to_string();
-        let config = format!(
-            "server:\n  directory: \"{dir}\"\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"{dir}/pid\"\n  use-syslog: no\n  \
-             do-daemonize: no\n  num-threads: 1\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  module-config: \"iterator\"\n  \
-             do-not-query-localhost: no\n  access-control: 127.0.0.0/8 allow\nremote-control:\n  control-enable: no\n\
-             stub-zone:\n  name: \"{ZONE}\"\n  stub-addr: 127.0.0.1@{}\n  stub-addr: 127.0.0.1@{}\n",
-            primary.port, secondary.1
-        );
-        std::fs::write(folder.path().join("unbound.conf"), config).unwrap();
-        let mut command = Command::new("/usr/sbin/unbound");
-        command
-            .arg("-d")
-            .arg("-c")
-            .arg(folder.path().join("unbound.conf"));
-        let process = started(port, folder.path(), &mut command).await;
+        let resolver = unbound(&[primary.port, secondary.1], "").await;
         Names {
             _quiet: quiet,
             primary,
             secondary,
-            resolver: (process, port, folder),
+            resolver,
         }
     }
 
     /// The environment `two-pools` with these names as its switch.
     fn environment(&self, ttl: u32, of_dns: &str) -> Pointsman {
+        self.asking(&[self.resolver.1], ttl, of_dns)
+    }
+
+    /// The same, whose prober asks these resolvers.
+    fn asking(&self, resolvers: &[u16], ttl: u32, of_dns: &str) -> Pointsman {
+        let resolvers: Vec<String> = resolvers
+            .iter()
+            .map(|port| format!("\"127.0.0.1:{port}\""))
+            .collect();
+        let resolvers = resolvers.join(", ");
         let switch = format!(
             "[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n\
-             resolvers = [\"127.0.0.1:{}\"]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
+             resolvers = [{resolvers}]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
             self.primary.port,
             self.secondary.1,
-            self.resolver.1,
             self.primary.port,
             secret_of(WRITER)
         );
@@ -397,6 +416,16 @@ async fn the_pool_that_was_left_hands_requests_on() {
     drop(stubborn);
     assert!(text.contains(&format!("{} (v1)", lab()["WEB1"])), "{text}");
     assert_eq!(names.led_to(), green);
+    // The inventory wants it no more, and blue was told to hand on: it is told to stop before it is led to. (Without that
+    // the flip was led back, exit 11: blue answered as green does.)
+    let plain = names.environment(TTL, "");
+    let on = "find /home/deploy -path '*forward*' -name on";
+    assert_ne!(root("web2", on).trim(), "", "blue does not hand on");
+    plain
+        .expect(&["flip"], 0)
+        .says(&["caches may lead clients to green"]);
+    assert_eq!(names.led_to(), blue);
+    assert_eq!(root("web2", on).trim(), "");
 }
 
 /// An address from which no answer comes holds nobody up where `min_up` allows it. (Without `min_up` the same deploy ends
@@ -504,4 +533,61 @@ async fn ttls_and_strangers() {
     );
     println!("a note that was taken away: epoch {before}, then {after}");
     assert!(after > before);
+
+    // Somebody who keeps coming to green, which nothing leads to any more: refused with nothing touched, or ended, as the
+    // inventory says. Meanwhile a resolver that stretches answers is told of, and holds nothing up.
+    assert_eq!(names.led_to(), addresses(["web1", "web2"]));
+    let stays = Stays::at(&lab()["WEB3"]);
+    let before = running("web3");
+    let since = Instant::now();
+    pointsman
+        .expect(&["deploy", "v3"], 10)
+        .says(&["green is not quiet", "web3", "clients still come"]);
+    println!("clients that stay: refused after {:?}", since.elapsed());
+    assert_eq!(running("web3"), before, "what runs there was touched");
+    assert_eq!(names.led_to(), addresses(["web1", "web2"]));
+    let clamping = unbound(&[names.primary.port], "  cache-min-ttl: 600\n").await;
+    assert!(resolve(clamping.1, SHOP).unwrap().1 > 60);
+    let ends = names.asking(&[names.resolver.1, clamping.1], 2, "stragglers = \"end\"");
+    ends.expect(&["deploy", "v3"], 0).says(&[
+        "green is not quiet",
+        &format!("127.0.0.1:{}", clamping.1),
+        "a resolver keeps answers longer than their TTL",
+    ]);
+    assert_eq!(names.led_to(), addresses(["web3", "web4"]));
+    assert!(stays.came() > 20, "nobody came");
+}
+
+/// Somebody who asks one address again and again, whatever the name says.
+struct Stays(
+    Arc<(AtomicBool, AtomicUsize)>,
+    Option<std::thread::JoinHandle<()>>,
+);
+
+impl Stays {
+    fn at(address: &str) -> Stays {
+        let state = Arc::new((AtomicBool::new(true), AtomicUsize::new(0)));
+        let (shared, address) = (state.clone(), format!("{address}:80"));
+        let thread = std::thread::spawn(move || {
+            while shared.0.load(Ordering::Relaxed) {
+                if std::net::TcpStream::connect(&address).is_ok() {
+                    shared.1.fetch_add(1, Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        Stays(state, Some(thread))
+    }
+
+    /// How often it was answered.
+    fn came(&self) -> usize {
+        self.0.1.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+        drop(self.1.take().map(std::thread::JoinHandle::join));
+    }
 }

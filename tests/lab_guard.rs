@@ -222,6 +222,31 @@ async fn a_mutation_outlives_its_client_and_its_result_is_known() {
     );
 }
 
+/// What has run is not called refused because its end could not be written down: a migration that fills the disk, for
+/// one. (Before, the verdict was "refused", which means that nothing was changed: this failed at the first assertion.)
+#[tokio::test]
+async fn what_has_run_and_could_not_be_recorded_is_in_doubt() {
+    let site = Site::new("unrecorded");
+    site.take("run", 1).await;
+    let runs = format!("{}/runs/run", site.state_dir);
+    let script = Script::new("echo here >\"$STATE/mark\"; chmod 500 \"$RUNS\"")
+        .var("STATE", &site.state_dir)
+        .var("RUNS", &runs);
+    let fence = site.fence("run", 1);
+    let ended = site
+        .session()
+        .mutate(&Guarded::new(&fence, "fills"), &script, SOON)
+        .await;
+    support::lab_command(&["ssh", "lb1", &format!("chmod 700 {runs}")]);
+    assert!(
+        matches!(&ended, Err(error @ RemoteError::Unrecorded { .. }) if error.is_in_doubt()),
+        "{ended:?}"
+    );
+    assert!(site.has("mark").await, "it had run");
+    // Where it can be written the next one is known.
+    site.mark("run", 1).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_lock_is_not_inherited_by_what_a_command_starts() {
     let site = Site::new("daemon");

@@ -25,7 +25,7 @@ pub mod stage;
 pub mod start;
 pub mod stop;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod traffic;
 pub mod variant;
 

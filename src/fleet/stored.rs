@@ -101,8 +101,13 @@ impl StoredFleet {
         match self.store.acquire(take).await {
             // What is read after a doubt is the truth.
             Err(doubt @ StoreError::InDoubt { .. }) => {
-                let held = self.store.read().await?.held;
-                let ours = held.is_some_and(|held| held.run == take.run && held.epoch == take.epoch);
+                // Where nothing can be read it stays one.
+                let Ok(seen) = self.store.read().await else {
+                    return Err(doubt);
+                };
+                let ours = seen
+                    .held
+                    .is_some_and(|held| held.run == take.run && held.epoch == take.epoch);
                 if ours { Ok(()) } else { Err(doubt) }
             }
             other => other.map(drop),
@@ -241,7 +246,7 @@ pub async fn look(store: &dyn Store) -> Read<ServerState> {
         }
         Ok(state)
     };
-    let read = read.await.map_err(|error: StoreError| error.to_string());
+    let read = read.await.map_err(|error: StoreError| error.with_hint());
     (name(store), read)
 }
 

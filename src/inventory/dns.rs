@@ -1,5 +1,6 @@
 //! `[switch.dns]`: the name whose records decide which pool is hot, for every DNS connector.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -140,6 +141,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         values
     };
     mounts(checker, dns);
+    kinds(checker, dns);
     let (blue, green) = (values(Pool::Blue), values(Pool::Green));
     if let Some(node) = dns.get(&["green"])
         && !blue.is_empty()
@@ -155,6 +157,57 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             .found(green.join(", ")),
         );
     }
+}
+
+/// The types of a pool's records: `A`, `AAAA`, or `CNAME` alone.
+fn kinds_of(dns: &Node, pool: Pool) -> BTreeSet<&'static str> {
+    let items = dns.items(&[pool.as_str()]);
+    let kind = |value: &str| match value.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => "A",
+        Ok(IpAddr::V6(_)) => "AAAA",
+        Err(_) => "CNAME",
+    };
+    items.iter().filter_map(|item| item.text(&[]).map(kind)).collect()
+}
+
+/// A flip must leave no type without an answer: that there is none is kept by caches as well, and longer than a TTL says.
+fn kinds(checker: &mut Checker<'_>, dns: &Node) {
+    let [blue, green] = Pool::ALL.map(|pool| kinds_of(dns, pool));
+    if blue.is_empty() || green.is_empty() || blue == green {
+        return;
+    }
+    let provider = checker.root.text(&["switch", "connector"]).unwrap_or_default();
+    let one_by_one = ["cloudflare", "digitalocean"].contains(&provider);
+    let named = blue.contains("CNAME") || green.contains("CNAME");
+    // Everywhere else a CNAME and addresses take each other's place in one change, and a CNAME answers every type.
+    if named && !one_by_one {
+        return;
+    }
+    let words = |kinds: &BTreeSet<&str>| kinds.iter().copied().collect::<Vec<_>>().join(" and ");
+    let (problem, expected, help) = if named {
+        (
+            format!("a CNAME of one pool and addresses of the other cannot change places at {provider}"),
+            "addresses for both pools, or a CNAME for both: the name would be without a record for a moment",
+            "let the CNAME be replaced by the addresses that it leads to",
+        )
+    } else {
+        (
+            "the pools have addresses of different families".to_owned(),
+            "IPv4 addresses (A) in both pools or in none, IPv6 addresses (AAAA) in both or in none: \
+             clients of the missing family would be told that there is no address",
+            "give the missing addresses with `switch.dns.blue` and `switch.dns.green`, or leave the family out of both",
+        )
+    };
+    checker.mistakes.add(
+        Mistake::at(
+            &dns.get(&["green"]).unwrap_or(dns).place,
+            "switch.dns.green",
+            problem,
+        )
+        .expected(expected)
+        .found(format!("{} for blue, {} for green", words(&blue), words(&green)))
+        .help(help),
+    );
 }
 
 /// What hands requests on must reach nginx.
@@ -274,7 +327,7 @@ mod tests {
         );
         let by_hosts = text("name = \"shop.example.com\"\n")
             .replace(r#"["web1", "web2"]"#, r#"["192.0.2.1", "[2001:db8::1]"]"#)
-            .replace(r#"["web3", "web4"]"#, r#"["192.0.2.3"]"#);
+            .replace(r#"["web3", "web4"]"#, r#"["192.0.2.3", "2001:db8::3"]"#);
         let switch = Lab::new().load_text(&by_hosts).expect("valid").switch;
         let Connector::Dns(dns, _) = &switch.connector else {
             panic!("{switch:?}");
@@ -292,6 +345,12 @@ mod tests {
         insta::assert_snapshot!(refused(
             "name = \"shop.example.com\"\nblue = [\"192.0.2.1\"]\ngreen = [\"192.0.2.1\"]\n"
         ));
+        insta::assert_snapshot!(refused(
+            "name = \"shop.example.com\"\nblue = [\"192.0.2.1\", \"2001:db8::1\"]\ngreen = [\"192.0.2.2\"]\n"
+        ));
+        let cloudflare = "[switch]\nconnector = \"cloudflare\"\n[switch.cloudflare]\ntoken = \"t\"\n[switch.dns]\n\
+                          name = \"shop.example.com\"\nblue = [\"192.0.2.1\"]\ngreen = [\"lb.example.net\"]\n";
+        insta::assert_snapshot!(lab.refused(&Lab::BASE.replace(Lab::SWITCH, cloudflare)));
         let bare = Lab::BASE.replace(
             Lab::SWITCH,
             "[switch]\nconnector = \"rfc2136\"\nrouters = [\"lb1\"]\n",

@@ -1,6 +1,7 @@
 //! What a plan says of caches, for switches whose answers are kept by resolvers.
 
 use super::{Action, Steps};
+use crate::inventory::switch::Connector;
 use crate::inventory::{Inventory, Pool};
 use crate::observe::Observation;
 use crate::switch::Caches;
@@ -27,9 +28,13 @@ pub(super) fn lower<'a>(steps: Steps<'a>, seen: &Observation) -> Steps<'a> {
 
 /// When clients meet the pool that is flipped to, to be said beside the flip; nothing where they do at once.
 pub(super) fn when(seen: &Observation, from: Pool, lowered: bool) -> String {
-    let Some(caches) = caches(seen) else {
-        return String::new();
-    };
+    caches(seen).map_or_else(String::new, |caches| {
+        format!("; {}", lasts(caches, from, lowered))
+    })
+}
+
+/// How long clients may still come to the pool that a flip leaves.
+fn lasts(caches: &Caches, from: Pool, lowered: bool) -> String {
     let ttl = if lowered {
         caches.ttl_s.min(caches.wanted_s)
     } else {
@@ -41,7 +46,7 @@ pub(super) fn when(seen: &Observation, from: Pool, lowered: bool) -> String {
         .map_or_else(String::new, |until| {
             format!(", those of an earlier TTL until {until}")
         });
-    format!("; caches may lead clients to {from} for {ttl} s more{long}")
+    format!("caches may lead clients to {from} for {ttl} s more{long}")
 }
 
 /// Until when a change of this pool has to wait for caches. What has passed is not there any more when it is read.
@@ -50,5 +55,23 @@ pub(super) fn horizon(inventory: &Inventory, seen: &Observation, pool: Pool) -> 
     Some(format!(
         "caches may lead clients of {} to {pool} until {until}: what runs there is replaced after that, once nobody comes",
         inventory.app.name
+    ))
+}
+
+/// How long a flip from this pool takes to reach every client, where nothing else is waited for.
+pub(super) fn moves(inventory: &Inventory, seen: &Observation, from: Pool) -> Option<String> {
+    let lasts = lasts(caches(seen)?, from, false);
+    let handed = match &inventory.switch.connector {
+        Connector::Dns(dns, _) if dns.tail_forward => format!("; {from} hands their requests on"),
+        _ => String::new(),
+    };
+    Some(format!("{lasts} after the flip{handed}"))
+}
+
+/// A flip that counts as done by the provider's word alone.
+pub(super) fn unasked(seen: &Observation) -> Option<String> {
+    let problem = caches(seen)?.unasked.as_ref()?;
+    Some(format!(
+        "the name's authoritative servers cannot be found, so only the provider's word counts: {problem} (give `switch.dns.nameservers`)"
     ))
 }

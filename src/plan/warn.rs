@@ -12,6 +12,13 @@ pub(super) fn warnings(inventory: &Inventory, seen: &Observation, plan: &Plan) -
         warnings.extend(back_meanwhile(seen, plan));
         warnings.extend(ttl::horizon(inventory, seen, plan.to));
     }
+    if plan.has(Action::Flip) {
+        // A deploy's other steps take longer than caches do; whoever flips now waits for nothing else.
+        if !matches!(plan.intent, Intent::Deploy { .. }) {
+            warnings.extend(ttl::moves(inventory, seen, plan.from));
+        }
+        warnings.extend(ttl::unasked(seen));
+    }
     warnings.extend(clocks(seen));
     warnings.extend(store(seen));
     warnings

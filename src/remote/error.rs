@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::script::ScriptError;
 
 /// Why something remote has no ordinary result. The variants tell what the step may conclude:
-/// only [`RemoteError::InDoubt`] may have had, or may still have, an effect.
+/// only [`RemoteError::InDoubt`] and [`RemoteError::Unrecorded`] may have had, or may still have, an effect.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RemoteError {
     /// The server could not be reached; nothing was sent.
@@ -28,6 +28,16 @@ pub enum RemoteError {
         what: String,
         /// How long was waited.
         deadline: Duration,
+    },
+    /// The script has run, and its end is lost: it could not be written there.
+    #[error(
+        "{server}: {what} has run, and how it ended could not be written there: is a disk full, or read-only?"
+    )]
+    Unrecorded {
+        /// The server's name.
+        server: String,
+        /// The step.
+        what: String,
     },
     /// The server has seen a newer run; nothing was changed.
     #[error("{server}: fenced by a newer run (epoch {seen} there, {ours} here)")]
@@ -99,7 +109,7 @@ pub enum RemoteError {
 impl RemoteError {
     /// Whether an effect now or later cannot be ruled out.
     pub fn is_in_doubt(&self) -> bool {
-        matches!(self, RemoteError::InDoubt { .. })
+        matches!(self, RemoteError::InDoubt { .. } | RemoteError::Unrecorded { .. })
     }
 }
 

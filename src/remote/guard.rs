@@ -32,7 +32,7 @@ impl Session {
     /// mutation in doubt.
     ///
     /// # Errors
-    /// All but [`RemoteError::InDoubt`] mean that nothing was changed.
+    /// All but [`RemoteError::InDoubt`] and [`RemoteError::Unrecorded`] mean that nothing was changed.
     pub async fn mutate(
         &self,
         work: &Guarded<'_>,
@@ -177,6 +177,11 @@ impl Session {
                     said.to_owned()
                 }))
             }
+            // What was sent has run, and how it ended is lost: a full disk, for one, which it may have filled itself.
+            Some("unrecorded") => Err(RemoteError::Unrecorded {
+                server,
+                what: step.to_owned(),
+            }),
             Some("cancelled") => Err(refused("the prepared work was cancelled".to_owned())),
             _ => Err(refused(
                 verdict.strip_prefix("broken ").unwrap_or(verdict).to_owned(),

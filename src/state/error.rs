@@ -78,4 +78,11 @@ impl StoreError {
             | StoreError::InDoubt { .. } => None,
         }
     }
+    /// The error, and what to type next where the store knows, as one text.
+    pub fn with_hint(&self) -> String {
+        match self.hint() {
+            Some(hint) if !hint.is_empty() => format!("{self} ({hint})"),
+            Some(_) | None => self.to_string(),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The note: what pointsman keeps beside a switch that is an API, where no guard keeps files. Each one that is written is
 //! another than all before it, so that comparing it with what was read tells whether anybody wrote in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct Note {
     /// Until when answers may be kept that were given out with a TTL that was lowered since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_until: Option<Timestamp>,
+    /// Pools whose hosts were told to hand requests on to the other pool, and not yet to stop.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub handing_on: BTreeSet<Pool>,
 }
 
 impl Note {
@@ -60,6 +63,7 @@ impl Note {
             proven: BTreeMap::new(),
             cached: BTreeMap::new(),
             long_until: None,
+            handing_on: BTreeSet::new(),
         }
     }
 

@@ -284,6 +284,11 @@ fn write_error(what: &'static str, error: RemoteError) -> StoreError {
             what,
             problem: format!("none within {deadline:?}"),
         },
+        RemoteError::Unrecorded { server, .. } => StoreError::InDoubt {
+            at: server,
+            what,
+            problem: "how it ended could not be written there".to_owned(),
+        },
         RemoteError::Fenced { seen, ours, .. } => StoreError::Fenced {
             seen,
             ours,

@@ -66,6 +66,8 @@ pub struct Seen {
     pub note: Option<String>,
     /// The highest TTL with which an authoritative server gives out what it says now, in seconds; for DNS.
     pub ttl: Option<u32>,
+    /// Why its authoritative servers are not known and were not asked; for DNS.
+    pub unasked: Option<String>,
     /// What stood there, in the connector's own words: it is what a change expects to find.
     pub raw: Vec<String>,
 }

@@ -197,6 +197,9 @@ pub struct Caches {
     /// Until when answers may be kept that were given out with a TTL that was lowered since.
     #[serde(default)]
     pub long_until: Option<Timestamp>,
+    /// Why the authoritative servers are not known. Then only the provider's own word counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<String>,
 }
 
 impl Caches {

@@ -27,7 +27,7 @@ impl Bench for Cloud {
     }
 
     fn changes_type(&self) -> bool {
-        true
+        false
     }
 }
 

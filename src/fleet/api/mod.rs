@@ -66,6 +66,7 @@ impl ApiFleet {
                     .map(|(pool, until)| (*pool, *until))
                     .collect(),
                 long_until: note.long_until.filter(ahead),
+                unasked: seen.unasked.clone(),
             });
         }
         view
@@ -158,7 +159,7 @@ impl Fleet for ApiFleet {
                 self.noted.anchors.look(&mut state).await;
                 Ok(RouterState { view, state })
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.with_hint()),
         };
         Observation {
             routers: vec![(name, read)],
@@ -179,7 +180,7 @@ impl Fleet for ApiFleet {
 
     async fn view(&self, _router: &Router) -> Result<RouterView, String> {
         let looked = self.look().await;
-        looked.map(|(view, _)| view).map_err(|error| error.to_string())
+        looked.map(|(view, _)| view).map_err(|error| error.with_hint())
     }
 
     async fn fence_router(&self, job: &Job, _: &Step, _: &Router, expect: Option<u64>) -> Did {
@@ -232,7 +233,9 @@ impl Fleet for ApiFleet {
 
     async fn start(&self, job: &Job, step: &Step, host: &Host) -> Did {
         if let Some(tail) = Tail::of(&self.hosts, job) {
-            tail.on_host(host, job.to(), Stand::Ready, 0)
+            // What an inventory wanted that wants it no more would answer for the other pool at the first check.
+            let stand = if tail.wanted() { Stand::Ready } else { Stand::Gone };
+            tail.on_host(host, job.to(), stand, 0)
                 .await
                 .map_err(StepError::failed)?;
         }

@@ -25,12 +25,15 @@ pub(super) struct Ready {
     pub(super) right: Right,
     pub(super) to: Pool,
     pub(super) tail: Option<Tail>,
+    /// Every host of the pool that is flipped to was told to answer itself.
+    pub(super) told_off: bool,
 }
 
 #[async_trait]
 impl Armed for Ready {
     async fn commit(self: Box<Self>) -> Result<RouterView, StepError> {
         let (to, right, left) = (self.to, &self.right, self.to.other());
+        let tail = self.tail.filter(Tail::wanted);
         let fleet = ApiFleet {
             hosts: self.hosts,
             noted: self.noted,
@@ -54,6 +57,12 @@ impl Armed for Ready {
                         Duration::ZERO,
                     );
                 }
+                if self.told_off {
+                    note.handing_on.remove(&to);
+                }
+                if tail.is_some() {
+                    note.handing_on.insert(left);
+                }
                 *moved.lock().unwrap_or_else(PoisonError::into_inner) = (old, note.writes + 1);
                 Ok(Done::Applied)
             })
@@ -62,7 +71,7 @@ impl Armed for Ready {
         let (old, number) = moved.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Who still has an old answer meets the new release all the same.
         let handed_on = async {
-            if let Some(tail) = &self.tail {
+            if let Some(tail) = &tail {
                 tail.left(left, number).await;
             }
         };

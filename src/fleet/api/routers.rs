@@ -107,10 +107,13 @@ impl ApiFleet {
                 .await
                 .map_err(refused)?;
         }
-        let tail = Tail::of(&self.hosts, job);
+        // Where the inventory wants it no more, a pool that was told to hand on still does.
+        let tail = Tail::of(&self.hosts, job).filter(|tail| tail.wanted() || note.handing_on.contains(&to));
+        let mut told_off = false;
         if let Some(tail) = &tail {
             // Who is about to be led to must answer itself.
             let problems = tail.stand(to, Stand::Off, note.writes).await;
+            told_off = problems.is_empty();
             let spare = self
                 .hosts
                 .inventory
@@ -140,6 +143,7 @@ impl ApiFleet {
             right,
             to,
             tail,
+            told_off,
         }))
     }
 

@@ -27,10 +27,10 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Where the inventory wants it.
+    /// Where the switch is a name.
     pub(super) fn of(hosts: &Arc<SshFleet>, job: &Job) -> Option<Tail> {
         match &hosts.inventory.switch.connector {
-            Connector::Dns(dns, _) if dns.tail_forward => Some(Tail {
+            Connector::Dns(dns, _) => Some(Tail {
                 hosts: hosts.clone(),
                 dns: dns.clone(),
                 fence: job.fence.clone(),
@@ -39,6 +39,11 @@ impl Tail {
             }),
             _ => None,
         }
+    }
+
+    /// Whether the inventory wants requests handed on.
+    pub(super) fn wanted(&self) -> bool {
+        self.dns.tail_forward
     }
 
     /// One host of a pool, fenced first: a late word of an older run must not turn a pool that serves away. `number` is of

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
+use tokio::sync::Mutex;
 
 use self::gateway::{Gateway, Kv};
 use self::keys::{Keys, Stored};
@@ -34,6 +35,8 @@ pub struct Etcd {
     keys: Keys,
     /// A transaction of ours was not answered: it may still be under way there.
     doubt: AtomicBool,
+    /// One transaction at a time: the heartbeat's must not settle the doubt of a line's.
+    commits: Mutex<()>,
 }
 
 /// The lock as read: what the rules ask, and the revision that a write depends on.
@@ -64,6 +67,7 @@ impl Etcd {
             gateway: Gateway::new(settings)?,
             keys: Keys::new(&site),
             doubt: AtomicBool::new(false),
+            commits: Mutex::new(()),
         })
     }
 
@@ -118,6 +122,7 @@ impl Etcd {
             .iter()
             .map(|(key, line)| gateway::put(key, line, None));
         let work = lock.into_iter().chain(lines).chain(write.heartbeat.clone());
+        let _one = self.commits.lock().await;
         // Until the answer is here, also for a caller who gives up now.
         let before = self.doubt.swap(true, Ordering::Relaxed);
         let mut answer = self.gateway.transaction(compare, work.collect()).await;
@@ -141,7 +146,8 @@ impl Etcd {
             let now = self.lock().await?;
             return Ok(now.revision != seen.revision && now.kept == *kept);
         }
-        let Some((key, line)) = write.lines.first() else {
+        // The last one: an earlier transaction of this run that was in doubt may have had the first ones alone.
+        let Some((key, line)) = write.lines.last() else {
             return Ok(false);
         };
         let there = self.gateway.range(key, None).await?;

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::state::{CALL, StoreError};
 
@@ -39,7 +39,7 @@ impl Fault {
 /// Of a `COMMIT`: in doubt, unless the server said that it did not do it.
 pub(super) fn of_commit(at: &str, what: &'static str, fault: &Fault) -> StoreError {
     let said_no = match fault {
-        Fault::Server(error) => error.code().is_some_and(is_plain_no),
+        Fault::Server(error) => error.as_db_error().is_some_and(is_plain_no),
         Fault::Rule(_) => true,
         Fault::Silent => false,
     };
@@ -53,11 +53,17 @@ pub(super) fn of_commit(at: &str, what: &'static str, fault: &Fault) -> StoreErr
     }
 }
 
-/// Whether the server, asked to commit, rolled back for certain. Shutdowns (57), connections (08), the
-/// system's errors (58) and its own (XX) may come after the commit was made; so does 40003, by its name.
-fn is_plain_no(code: &SqlState) -> bool {
+/// Whether the server, asked to commit, rolled back for certain. Shutdowns (57), connections (08), a lack of
+/// resources (53), the system's errors (58) and its own (XX) may come after the commit was made; so does 40003, by its
+/// name. Whatever ends more than the transaction (FATAL, PANIC) may too: a disk that is full once the commit is written
+/// is a PANIC with the code of any full disk, and recovery makes the commit good.
+fn is_plain_no(error: &DbError) -> bool {
+    let code = error.code();
+    if error.parsed_severity() != Some(Severity::Error) {
+        return false;
+    }
     let class = code.code().get(..2).unwrap_or_default();
-    !["57", "08", "58", "XX"].contains(&class) && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+    !["57", "08", "53", "58", "XX"].contains(&class) && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
 }
 
 /// Of anything before a `COMMIT`: nothing was changed.
@@ -111,7 +117,6 @@ pub(super) fn of_question(at: &str, fault: &Fault) -> StoreError {
 
 /// Whether the connection is of no more use, as the server said or did not: it was shut down, or crashed.
 pub(super) fn broke(error: &tokio_postgres::Error) -> bool {
-    use tokio_postgres::error::SqlState;
     error.code().is_none_or(|code| {
         [
             SqlState::ADMIN_SHUTDOWN,

@@ -316,7 +316,8 @@ impl Client {
                 fault: Fault::Said(said),
                 again: Some(after),
             },
-            Some(said) if status.is_client_error() => Ended {
+            // A request that took too long there may have been done by then.
+            Some(said) if status.is_client_error() && !said.is_late() => Ended {
                 fault: Fault::Said(said),
                 again: None,
             },

@@ -18,6 +18,9 @@ const THROTTLED: [&str; 8] = [
     "PriorRequestNotComplete",
 ];
 
+/// Codes that say that it took too long, with a status of the 4xx.
+const LATE: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
+
 /// Codes that say that the clock of this machine, or that of AWS, is off.
 const EXPIRED: [&str; 3] = ["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"];
 
@@ -120,6 +123,11 @@ impl Said {
             [] => self.code.clone(),
             messages => format!("{}: {}", self.code, messages.join("; ")),
         }
+    }
+
+    /// Whether it was given up there for the time that it took.
+    pub(super) fn is_late(&self) -> bool {
+        self.status == StatusCode::REQUEST_TIMEOUT || LATE.contains(&self.code.as_str())
     }
 
     /// Whether nothing was done because too much was asked.

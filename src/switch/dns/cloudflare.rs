@@ -15,8 +15,8 @@
 //! **No gap of its own making.** The database is changed at once, but its changes then reach Cloudflare's servers record
 //! by record ("the propagation of changes is not atomic", say its documents on batches). So an address is changed in its
 //! place, by its id, and never deleted and made anew; some servers may give out addresses of both pools for a moment.
-//! Only where a CNAME takes the place of addresses, or they its, must one go before the other comes, in one batch; a
-//! server of theirs may then answer for a moment that there is none.
+//! Where a CNAME took the place of addresses, or they its, one would have to go before the other comes, and a server of
+//! theirs might answer for a moment that there is none: such a change is refused.
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
@@ -215,6 +215,14 @@ impl Zone for Cloudflare {
         }
         let found = self.find(&sets::names(sets)).await?;
         sets::compare(sets, &sets::together(&found))?;
+        if let Some(name) = sets::changes_type(sets) {
+            return Err(self.web.refused(
+                format!(
+                    "a change between CNAME and addresses may leave {name} without a record for a moment"
+                ),
+                "let both pools have addresses, or both a CNAME",
+            ));
+        }
         let Some(batch) = batch(sets, &found) else {
             return Ok(());
         };

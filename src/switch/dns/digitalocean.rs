@@ -188,7 +188,7 @@ impl Zone for Digitalocean {
         }
         let found = self.find(&sets::names(sets)).await?;
         sets::compare(sets, &sets::together(&found))?;
-        if let Some(name) = changes_type(sets) {
+        if let Some(name) = sets::changes_type(sets) {
             return Err(self.web.refused(
                 format!(
                     "a change between CNAME and addresses would leave {name} without a record for a moment"
@@ -225,30 +225,6 @@ impl Zone for Digitalocean {
         let looked = self.find(&[&self.zone]).await.map(drop);
         vec![self.web.finding(looked, &format!("domain {}", self.zone))]
     }
-}
-
-/// The name at which a CNAME would give way to addresses, or they to it.
-fn changes_type(sets: &[Replace]) -> Option<&str> {
-    let cname = |replace: &&Replace| sets::place(replace).is_some_and(|(_, kind)| kind == Kind::Cname);
-    let cnames = sets.iter().filter(cname);
-    cnames
-        .filter(|replace| replace.old.is_some() != replace.new.is_some())
-        .filter_map(|replace| sets::place(replace).map(|(name, _)| (name, replace.new.is_some())))
-        .find(|(name, comes)| {
-            // Addresses that go while it comes, or come while it goes.
-            sets.iter().any(|other| {
-                sets::place(other).is_some_and(|(at, kind)| {
-                    at == *name
-                        && matches!(kind, Kind::A | Kind::Aaaa)
-                        && (if *comes {
-                            other.old.is_some()
-                        } else {
-                            other.new.is_some()
-                        })
-                })
-            })
-        })
-        .map(|(name, _)| name)
 }
 
 /// The requests, in the order of this module's promise.

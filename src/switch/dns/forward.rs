@@ -22,6 +22,8 @@ pub enum Stand {
     On,
     /// They are not.
     Off,
+    /// Nothing of it is there: the inventory does not want it, or no more.
+    Gone,
 }
 
 /// The script that does it, to be run under the guard.
@@ -32,6 +34,7 @@ pub fn script(inventory: &Inventory, dns: &Dns, pool: Pool, stand: Stand, order:
         Stand::Ready => "ready",
         Stand::On => "on",
         Stand::Off => "off",
+        Stand::Gone => "gone",
     };
     Script::new(include_str!("forward.sh"))
         .var("FOLDER", inventory.project(pool).forward_dir())
@@ -99,6 +102,7 @@ fn snippet(inventory: &Inventory, dns: &Dns, pool: Pool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::testing::run;
     use crate::inventory::switch::Connector;
 
     #[test]
@@ -113,7 +117,7 @@ mod tests {
         std::fs::write(
             &file,
             "[app]\nname = \"shop\"\npath = \"/srv/shop\"\ncompose = \"compose.yml\"\nidentity = { path = \"/version\" }\n\
-             [pools.blue]\nhosts = [\"192.0.2.1\"]\n[pools.green]\nhosts = [\"192.0.2.3\", \"192.0.2.4\", \"2001:db8::5\"]\n\
+             [pools.blue]\nhosts = [\"192.0.2.1\", \"2001:db8::1\"]\n[pools.green]\nhosts = [\"192.0.2.3\", \"192.0.2.4\", \"2001:db8::5\"]\n\
              [[checks]]\nname = \"nginx\"\nport = 8080\npath = \"/up\"\n[switch]\nconnector = \"rfc2136\"\n\
              [switch.dns]\nname = \"shop.example.com\"\ntail_forward = true\n\
              [switch.rfc2136]\nserver = \"ns1\"\nkey = \"k\"\nsecret = \"eA==\"\n",
@@ -126,6 +130,30 @@ mod tests {
             panic!("{:?}", inventory.switch);
         };
         insta::assert_snapshot!(snippet(&inventory, dns, Pool::Blue));
-        assert!(snippet(&inventory, dns, Pool::Green).contains("proxy_pass http://192.0.2.1:8080;"));
+        let mut one = dns.clone();
+        one.blue.truncate(1);
+        assert!(snippet(&inventory, &one, Pool::Green).contains("proxy_pass http://192.0.2.1:8080;"));
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_goes_and_nothing_is_made_for_who_never_wanted_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("forward");
+        let stand = |op: &str, number: u32| {
+            let script = Script::new(include_str!("forward.sh"))
+                .var("FOLDER", folder.to_str().expect("UTF-8"))
+                .var("OP", op)
+                .var("EPOCH", "1")
+                .var("NUMBER", number.to_string())
+                .file("pm_snippet", "# snippet\n".to_owned());
+            assert_eq!(run(&script).code, 0, "{op}");
+            ["forward.conf", "on"].map(|file| folder.join(file).exists())
+        };
+        stand("gone", 0);
+        assert!(!folder.exists());
+        assert_eq!(stand("ready", 0), [true, false]);
+        assert_eq!(stand("on", 1), [true, true]);
+        assert_eq!(stand("gone", 0), [false, false]);
+        assert!(folder.exists(), "a container may have it mounted");
     }
 }

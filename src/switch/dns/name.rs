@@ -77,7 +77,7 @@ impl Name {
     /// Where requests are shared, either pool's records are as they should be.
     async fn secondaries(&self, set: &RecordSet, route: &Route) -> (Vec<Worker>, Vec<String>, u32) {
         let live = route.live;
-        // Where they cannot be found, `doctor` says so; the provider's own word stays.
+        // Where they cannot be found, plans and `doctor` say so; the provider's own word stays.
         let servers = self.servers().await.unwrap_or_default();
         let answers = join_all(servers.iter().map(|(name, address)| async move {
             (
@@ -295,6 +295,7 @@ impl Api for Name {
             },
             note,
             ttl: Some(ttl),
+            unasked: self.servers().await.err(),
             raw: sets.iter().chain(&texts).flat_map(records::lines).collect(),
         })
     }

@@ -260,7 +260,7 @@ impl Web {
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok())
                 .and_then(|value| retry_after(value, Timestamp::now()));
-            if !is_throttled(status, asked, changes) {
+            if !is_throttled(status, changes) {
                 return self.read(status, response, changes).await;
             }
             let Some(pause) = self.patience.pause(done, asked) else {
@@ -308,12 +308,12 @@ impl Web {
     }
 }
 
-/// Whether a request was turned away unread. 429 says so. So does 503 with `Retry-After`; without it, it may as well come
-/// from a proxy that lost the server in the middle of a change.
-fn is_throttled(status: StatusCode, asked: Option<Duration>, changes: bool) -> bool {
+/// Whether a request was turned away unread. 429 says so. 503 may as well come from a proxy that lost the server in the
+/// middle of a change, also with `Retry-After`: some write that with every failure.
+fn is_throttled(status: StatusCode, changes: bool) -> bool {
     match status {
         StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::SERVICE_UNAVAILABLE => asked.is_some() || !changes,
+        StatusCode::SERVICE_UNAVAILABLE => !changes,
         _ => false,
     }
 }
@@ -363,11 +363,9 @@ mod tests {
 
     #[test]
     fn a_change_is_sent_again_only_where_it_was_turned_away() {
-        let asked = Some(Duration::from_secs(1));
-        assert!(is_throttled(StatusCode::TOO_MANY_REQUESTS, None, true));
-        assert!(is_throttled(StatusCode::SERVICE_UNAVAILABLE, asked, true));
-        assert!(is_throttled(StatusCode::SERVICE_UNAVAILABLE, None, false));
-        assert!(!is_throttled(StatusCode::SERVICE_UNAVAILABLE, None, true));
-        assert!(!is_throttled(StatusCode::BAD_GATEWAY, asked, true));
+        assert!(is_throttled(StatusCode::TOO_MANY_REQUESTS, true));
+        assert!(is_throttled(StatusCode::SERVICE_UNAVAILABLE, false));
+        assert!(!is_throttled(StatusCode::SERVICE_UNAVAILABLE, true));
+        assert!(!is_throttled(StatusCode::BAD_GATEWAY, true));
     }
 }

@@ -295,6 +295,7 @@ impl Api for Elbv2 {
             raw: look.raw(),
             note: look.note,
             ttl: None,
+            unasked: None,
         })
     }
 

@@ -45,8 +45,9 @@ my %do = (
   replace => sub {
     my ($new, $map, $old) = @_;
     die "changed\n" if content($map) ne content($old);
-    rename($new, $map) or die "$!\n";
+    # Before: a time-out that comes while it is done is told after it.
     $sent = 1;
+    rename($new, $map) or die "$!\n";
     $held->sync or die "$!\n";
     '';
   },

@@ -54,8 +54,9 @@ def do_replace(new, path, old):
     global sent
     if content(path) != content(old):
         raise OSError("changed")
-    os.rename(new, path)
+    # Before: a time-out that comes while it is done is told after it.
     sent = True
+    os.rename(new, path)
     os.fsync(held)
     return b""
 

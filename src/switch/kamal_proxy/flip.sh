@@ -55,8 +55,14 @@ commit() {
     say_fail 4 "kamal-proxy did not move to $WANTED in time, and may yet: ${why:-it routes to $target}"
   if [ "$target" != "$WANTED" ]; then
     why=$(cat "$said")
-    # It says 1 where it was refused. Any other end is of what stands between: kamal-proxy may go on.
-    [ "$ended" = 1 ] && [ "$target" = "$was" ] && say_fail 3 "kamal-proxy: ${why:-it said nothing}"
+    # It says 1 where it was refused. Any other end is of what stands between, and kamal-proxy may go on; Docker says 1
+    # as well where it lost the program that it ran.
+    case $why in
+      *EOF* | *'from daemon'* | *'during connect'* | *'exec instance'* | *'connection reset'*) ;;
+      *)
+        [ "$ended" = 1 ] && [ "$target" = "$was" ] && say_fail 3 "kamal-proxy: ${why:-it said nothing}"
+        ;;
+    esac
     say_fail 4 "kamal-proxy ended with $ended (${why:-it said nothing}) and routes to ${target:-what cannot be read}"
   fi
   until_true 2 is_kept || :

@@ -82,6 +82,30 @@ pub(in crate::switch::dns) fn place(replace: &Replace) -> Option<(&str, Kind)> {
     Some((&set.name, set.kind))
 }
 
+/// The name at which a CNAME would give way to addresses, or they to it.
+pub(in crate::switch::dns) fn changes_type(sets: &[Replace]) -> Option<&str> {
+    let cname = |replace: &&Replace| place(replace).is_some_and(|(_, kind)| kind == Kind::Cname);
+    let cnames = sets.iter().filter(cname);
+    cnames
+        .filter(|replace| replace.old.is_some() != replace.new.is_some())
+        .filter_map(|replace| place(replace).map(|(name, _)| (name, replace.new.is_some())))
+        .find(|(name, comes)| {
+            // Addresses that go while it comes, or come while it goes.
+            sets.iter().any(|other| {
+                place(other).is_some_and(|(at, kind)| {
+                    at == *name
+                        && matches!(kind, Kind::A | Kind::Aaaa)
+                        && (if *comes {
+                            other.old.is_some()
+                        } else {
+                            other.new.is_some()
+                        })
+                })
+            })
+        })
+        .map(|(name, _)| name)
+}
+
 /// The names of all that is replaced, each once.
 pub(in crate::switch::dns) fn names(sets: &[Replace]) -> Vec<&str> {
     let mut names: Vec<&str> = sets.iter().filter_map(place).map(|(name, _)| name).collect();
