@@ -15,8 +15,9 @@ use pointsman::switch::api::{Api as _, ApiError, Change, Seen};
 use pointsman::switch::elbv2::Elbv2;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use super::moto::{Moto, between};
+use super::moto::Moto;
 use super::settings;
+use super::strict::between;
 
 const INVENTORY: &str = r#"
 [app]

@@ -10,6 +10,7 @@ use pointsman::inventory::provider::Aws;
 use secrecy::SecretString;
 
 use super::settings;
+use super::strict::between;
 
 /// Longest that moto may take to start on a busy machine.
 const START: Duration = Duration::from_secs(90);
@@ -186,15 +187,4 @@ fn encoded(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-/// What stands after one text, up to another.
-pub fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
-    let rest = text
-        .split_once(start)
-        .unwrap_or_else(|| panic!("no {start} in {text}"))
-        .1;
-    rest.split_once(end)
-        .unwrap_or_else(|| panic!("no {end} in {text}"))
-        .0
 }

@@ -1,7 +1,9 @@
 //! A hosted zone: what is written is read again, and what somebody else wrote is not written over.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -14,8 +16,8 @@ use pointsman::switch::dns::{Kind, Name, Route53, Zone as _};
 use secrecy::SecretString;
 
 use super::moto::Moto;
-use super::strict::Strict;
-use super::{replace, set};
+use super::strict::{State, Strict};
+use super::{replace, set, settings};
 
 const NAME: &str = "www.example.com";
 const NOTE: &str = "_pointsman.www.example.com";
@@ -291,7 +293,7 @@ async fn what_somebody_else_wrote_is_not_written_over() {
     strict.put(NAME, "A", 60, &["192.0.2.1"]);
     strict.put(NOTE, "TXT", 60, &["\"epoch 7\""]);
     strict.put("other.example.com", "A", 60, &["192.0.2.7"]);
-    let zone = zone(&strict.settings());
+    let zone = zone(&settings(&strict.url()));
     let (a, txt) = (
         set(NAME, Kind::A, &["192.0.2.1"]),
         set(NOTE, Kind::Txt, &["epoch 7"]),
@@ -338,6 +340,76 @@ async fn what_somebody_else_wrote_is_not_written_over() {
     );
 }
 
+/// Flips there and back.
+const FLIPS: usize = 50;
+
+/// Pool and note together, as a run flips them, under a reader.
+/// Negative controls: with a batch for each set one pool's records stood beside the other's note; with a batch for what
+/// goes and one for what comes the reader was given none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_flips_and_back_under_a_reader() {
+    let strict = Strict::start().await;
+    strict.put(NAME, "A", 60, &["192.0.2.1", "192.0.2.2"]);
+    strict.put(NOTE, "TXT", 60, &["\"pointsman 1/1 blue\""]);
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = inventory(folder.path(), &strict.url());
+    let name = Name::new(&dns(), Arc::new(zone(&settings(&strict.url()))), &inventory).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read_on(
+        strict.url(),
+        Arc::clone(&strict.state),
+        Arc::clone(&stop),
+    ));
+    let since = Instant::now();
+    for number in 0..2 * FLIPS {
+        let pool = [Pool::Green, Pool::Blue][number % 2];
+        let seen = name.glance().await.unwrap();
+        let change = Change {
+            note: &pool.to_string(),
+            to: Some(Route::all(pool)),
+            ttl: None,
+        };
+        name.change(&seen, &change).await.unwrap();
+        let now = name.glance().await.unwrap();
+        assert!(now.view.live.same_as(&Route::all(pool)), "{now:?}");
+        assert_eq!(now.note, Some(pool.to_string()));
+    }
+    let took = since.elapsed();
+    stop.store(true, Ordering::SeqCst);
+    let (read, seen) = reader.await.unwrap();
+    println!("{} flips in {took:?}, {read} reads: {seen:?}", 2 * FLIPS);
+    assert!(read > FLIPS, "nobody read");
+    let whole = [
+        r#""pointsman 1/1 blue" 192.0.2.1 192.0.2.2"#,
+        r#""pointsman 1/1 green" 192.0.2.3 192.0.2.4"#,
+    ];
+    assert!(seen.iter().eq(whole), "{seen:?}");
+    assert_eq!(
+        strict.state.lock().unwrap().done,
+        2 * FLIPS,
+        "a batch for each flip"
+    );
+}
+
+/// What a reader is given by the API, name by name, and what stands there at one instant: note and addresses.
+async fn read_on(url: String, state: Arc<Mutex<State>>, stop: Arc<AtomicBool>) -> (usize, BTreeSet<String>) {
+    let zone = zone(&settings(&url));
+    let (mut read, mut seen) = (0, BTreeSet::new());
+    while !stop.load(Ordering::SeqCst) {
+        let given = zone.read(&[NAME]).await.unwrap();
+        let pools = [&["192.0.2.1", "192.0.2.2"], &["192.0.2.3", "192.0.2.4"]];
+        assert!(
+            given.len() == 1 && pools.iter().any(|pool| given[0].values == **pool),
+            "{given:?}"
+        );
+        let stands = state.lock().unwrap().sets.clone();
+        let values: Vec<String> = stands.into_values().flat_map(|(_, values)| values).collect();
+        seen.insert(values.join(" "));
+        read += 1;
+    }
+    (read, seen)
+}
+
 /// People write what pointsman would not, and a DELETE has to name it so.
 #[tokio::test]
 async fn what_people_wrote_is_deleted_letter_by_letter() {
@@ -345,7 +417,7 @@ async fn what_people_wrote_is_deleted_letter_by_letter() {
     strict.put(NAME, "AAAA", 300, &["2001:0DB8:0:0:0:0:0:2", "2001:DB8::1"]);
     strict.put(NOTE, "TXT", 300, &["\"cut \" \"here\\041\""]);
     strict.put("alias.example.com", "CNAME", 300, &["Blue.Example.COM"]);
-    let zone = zone(&strict.settings());
+    let zone = zone(&settings(&strict.url()));
     let read = zone.read(&[NAME, NOTE, "alias.example.com"]).await.unwrap();
     assert_eq!(read[0].values, ["2001:db8::1", "2001:db8::2"]);
     assert_eq!(read[1].values, ["cut here!"]);
@@ -368,7 +440,7 @@ async fn of_eight_at_once_one_wins() {
     const ROUNDS: usize = 100;
     let strict = Strict::start().await;
     strict.put(NOTE, "TXT", 60, &["\"start\""]);
-    let zones: Vec<Arc<Route53>> = (0..8).map(|_| Arc::new(zone(&strict.settings()))).collect();
+    let zones: Vec<Arc<Route53>> = (0..8).map(|_| Arc::new(zone(&settings(&strict.url())))).collect();
     let since = Instant::now();
     let mut stale = 0;
     for round in 0..ROUNDS {

@@ -9,11 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use pointsman::inventory::provider::Aws;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
-
-use super::moto::between;
-use super::settings;
 
 /// TTL and values of each name and type.
 pub type Sets = BTreeMap<(String, String), (u32, Vec<String>)>;
@@ -49,8 +45,8 @@ impl Strict {
         Strict { server, state }
     }
 
-    pub fn settings(&self) -> Aws {
-        settings(&self.server.uri())
+    pub fn url(&self) -> String {
+        self.server.uri()
     }
 
     pub fn put(&self, name: &str, kind: &str, ttl: u32, values: &[&str]) {
@@ -220,4 +216,15 @@ fn plain(text: &str) -> String {
     text.replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&amp;", "&")
+}
+
+/// What stands after one text, up to another.
+pub fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let rest = text
+        .split_once(start)
+        .unwrap_or_else(|| panic!("no {start} in {text}"))
+        .1;
+    rest.split_once(end)
+        .unwrap_or_else(|| panic!("no {end} in {text}"))
+        .0
 }

@@ -52,7 +52,7 @@ async fn two_servers_over_one_database() {
                 (_, Err(error)) => panic!("{error:?}"),
             }
         }
-        let found = at(&zones[round % 2], "_pointsman.www").await;
+        let found = at(zones[round % 2].as_ref(), "_pointsman.www").await;
         assert!(winners.len() <= 1, "round {round}: {winners:?}");
         match winners.first() {
             Some(winner) => assert_eq!(found, [winner.clone()], "round {round}"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pointsman::switch::api::ApiError;
 use pointsman::switch::dns::rfc2136::Rfc2136;
-use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone as _};
+use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone};
 
 use super::process::free_port;
 use super::server::{Program, READER, Server, WRITER, WRITER_512, ZONE, hmac_of, secret_of};
@@ -31,7 +31,7 @@ pub fn change(old: Option<RecordSet>, new: Option<RecordSet>) -> Vec<Replace> {
 }
 
 /// What stands at one name.
-pub async fn at(zone: &Rfc2136, name: &str) -> Vec<RecordSet> {
+pub async fn at(zone: &dyn Zone, name: &str) -> Vec<RecordSet> {
     let name = format!("{name}.{ZONE}");
     zone.read(&[&name])
         .await
@@ -270,7 +270,7 @@ pub async fn one_writer_wins(program: Program) {
                 Err(error) => panic!("{}: round {round}: {error:?}", program.name()),
             }
         }
-        let found = at(&zones[0], "_pointsman.www").await;
+        let found = at(zones[0].as_ref(), "_pointsman.www").await;
         assert_eq!(winners, found, "{}: round {round}", program.name());
         standing = winners.remove(0);
     }

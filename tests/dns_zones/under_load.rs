@@ -11,10 +11,14 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
+use pointsman::inventory::provider::Token;
 use pointsman::switch::api::ApiError;
-use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone as _};
+use pointsman::switch::dns::powerdns::Powerdns;
+use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone};
+use secrecy::SecretString;
 
-use super::process::{local, until};
+use super::holding::{Fault, Relay};
+use super::process::{PATIENCE, free_port, local, until};
 use super::server::{Program, Server, ZONE};
 use super::suite::{at, set};
 
@@ -32,6 +36,8 @@ const PERSISTS: Duration = Duration::from_secs(10);
 const KILLS: u32 = 20;
 /// Flips before them, which show how long one takes.
 const CALM: usize = 5;
+/// The key of PowerDNS's HTTP API.
+const KEY: &str = "s3cret";
 
 fn pool(number: usize) -> RecordSet {
     let values = [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]];
@@ -170,43 +176,112 @@ fn once(server: SocketAddr, wait: Duration) -> Result<String, String> {
     Ok(format!("{} {code}", addresses.join(" ")).replace(" No Error", ""))
 }
 
-async fn start(program: Program) -> Server {
-    let server = Server::start(program).await;
-    let first = [pool(0), note(0)].map(|new| Replace {
-        old: None,
-        new: Some(new),
-    });
-    server.zone().replace(&first).await.unwrap();
-    server
+/// What changes the zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Dynamic updates.
+    Updates(Program),
+    /// PowerDNS's HTTP API. It compares nothing, but there is one writer here; and it too makes a change as a whole.
+    Http,
 }
 
-pub async fn flips_under_questions(program: Program) {
-    let server = start(program).await;
-    let zone = server.zone();
-    let clients = Clients::start(local(server.port), WAIT);
+impl By {
+    fn program(self) -> Program {
+        match self {
+            By::Updates(program) => program,
+            By::Http => Program::PowerDns,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            By::Updates(program) => program.name(),
+            By::Http => "PowerDNS by HTTP",
+        }
+    }
+}
+
+/// A server, and the port of its HTTP API where that changes the zone.
+struct Site {
+    server: Server,
+    api: Option<u16>,
+}
+
+impl Site {
+    async fn start(by: By) -> Site {
+        let site = match by {
+            By::Updates(program) => Site {
+                server: Server::start(program).await,
+                api: None,
+            },
+            By::Http => {
+                let port = free_port();
+                let api = format!(
+                    "api=yes\napi-key={KEY}\nwebserver=yes\nwebserver-address=127.0.0.1\nwebserver-port={port}\n"
+                );
+                Site {
+                    server: Server::powerdns_with(&api).await,
+                    api: Some(port),
+                }
+            }
+        };
+        // The API may be there a moment after the name server.
+        until("the zone can be read", async || {
+            site.zone().read(&["www.z.example"]).await.is_ok()
+        })
+        .await;
+        let first = [pool(0), note(0)].map(|new| Replace {
+            old: None,
+            new: Some(new),
+        });
+        site.zone().replace(&first).await.unwrap();
+        site
+    }
+
+    fn zone(&self) -> Box<dyn Zone> {
+        match self.api {
+            None => Box::new(self.server.zone()),
+            Some(port) => by_http(port),
+        }
+    }
+}
+
+fn by_http(port: u16) -> Box<dyn Zone> {
+    let settings = Token {
+        token: Some(SecretString::from(KEY)),
+        endpoint: Some(format!("http://127.0.0.1:{port}")),
+        server: "localhost".to_owned(),
+    };
+    Box::new(Powerdns::new(&settings, ZONE).unwrap())
+}
+
+pub async fn flips_under_questions(by: By) {
+    let site = Site::start(by).await;
+    let zone = site.zone();
+    let clients = Clients::start(local(site.server.port), WAIT);
     let mut slowest = Duration::ZERO;
     for number in 0..2 * FLIPS {
         let since = Instant::now();
         zone.replace(&flip(number)).await.unwrap();
         slowest = slowest.max(since.elapsed());
-        assert_eq!(at(&zone, "www").await, [pool(number + 1)]);
+        assert_eq!(at(zone.as_ref(), "www").await, [pool(number + 1)]);
     }
-    let heard = clients.judge(&format!("{}: {} flips", program.name(), 2 * FLIPS));
+    let heard = clients.judge(&format!("{}: {} flips", by.name(), 2 * FLIPS));
     assert_eq!(heard.again, 0, "no question had to be asked again");
-    println!("{}: slowest flip {} ms", program.name(), slowest.as_millis());
+    println!("{}: slowest flip {} ms", by.name(), slowest.as_millis());
 }
 
 /// The server reads its configuration and zones anew, again and again.
-pub async fn a_storm_of_reloads(program: Program) {
-    let server = start(program).await;
-    let zone = server.zone();
+pub async fn a_storm_of_reloads(by: By) {
+    let site = Site::start(by).await;
+    let (server, zone, program) = (&site.server, site.zone(), by.program());
     let clients = Clients::start(local(server.port), WAIT);
     let mut number = 0;
     for round in 0..2 * FLIPS {
         server.reload();
         // Where an update meets a reload it may be refused, or nobody knows: what is read is the truth, and it is asked again.
         let said = zone.replace(&flip(number)).await;
-        let found = read(&zone).await;
+        let found = read(zone.as_ref()).await;
         let moved = found == pool(number + 1);
         assert!(moved || found == pool(number), "{found:?}");
         match said {
@@ -216,7 +291,7 @@ pub async fn a_storm_of_reloads(program: Program) {
         }
         number += usize::from(moved);
     }
-    let heard = clients.judge(&format!("{}: {number} flips under reloads", program.name()));
+    let heard = clients.judge(&format!("{}: {number} flips under reloads", by.name()));
     assert!(number >= FLIPS, "{number} flips of {} were done", 2 * FLIPS);
     assert!(heard.slowest < PERSISTS);
     // After the last reload too it is what was written last. Of PowerDNS each command was answered; the others say in
@@ -239,55 +314,87 @@ pub async fn a_storm_of_reloads(program: Program) {
             until("another reload", async || reloads() > so_far).await;
         }
     }
-    assert_eq!(read(&zone).await, pool(number));
+    assert_eq!(read(zone.as_ref()).await, pool(number));
 }
 
 /// SIGKILL before, in and after a flip, and the server comes again: what was said is so, and the flip is done or it is not.
-pub async fn killed_in_the_midst(program: Program) {
-    let mut server = start(program).await;
+pub async fn killed_in_the_midst(by: By) {
+    let mut site = Site::start(by).await;
     let mut verdicts = BTreeMap::<&str, usize>::new();
-    let clients = Clients::start(local(server.port), IMPATIENT);
+    let clients = Clients::start(local(site.server.port), IMPATIENT);
     let mut number = 0;
     let mut calm = Duration::ZERO;
     while number < CALM {
         let since = Instant::now();
-        server.zone().replace(&flip(number)).await.unwrap();
+        site.zone().replace(&flip(number)).await.unwrap();
         calm = calm.max(since.elapsed());
         number += 1;
     }
     for kill in 0..KILLS {
-        let zone = server.zone();
+        // By HTTP a flip is two questions and the change: so that a kill meets the change, it is held on its way.
+        let held = match site.api.filter(|_| kill % 2 == 0) {
+            Some(api) => Some(Relay::to(local(api)).await),
+            None => None,
+        };
+        let zone = held
+            .as_ref()
+            .map_or_else(|| site.zone(), |relay| by_http(relay.port));
         let change = async move { zone.replace(&flip(number)).await };
-        let said = match kill % 4 {
+        let said = match (kill % 4, &held) {
+            // Sent, and never read; or killed at some instant from before it is read until after it is done. No answer
+            // comes through.
+            (kind, Some(relay)) => {
+                relay.arm(Fault::Hold, 2);
+                let changing = tokio::spawn(change);
+                let held = tokio::time::timeout(PATIENCE, relay.held()).await;
+                held.expect("the change is the third that is sent");
+                if kind == 0 {
+                    site.server.freeze();
+                }
+                // The change is a small part of a flip.
+                let instant = calm * (kill / 4) / KILLS;
+                tokio::join!(relay.deliver(), async {
+                    tokio::time::sleep(instant).await;
+                    site.server.kill();
+                });
+                changing.await.unwrap()
+            }
             // Sent, and never read: asleep when it comes, dead when it would wake.
-            0 => {
-                server.freeze();
+            (0, None) => {
+                site.server.freeze();
                 let changing = tokio::spawn(change);
                 tokio::time::sleep(calm).await;
-                server.kill();
+                site.server.kill();
                 changing.await.unwrap()
             }
             // Answered, and dead at once.
-            1 => {
+            (1, None) => {
                 let said = change.await;
-                server.kill();
+                site.server.kill();
                 said
             }
             // At some instant from before it was sent until after it was answered.
             _ => {
                 let changing = tokio::spawn(change);
                 tokio::time::sleep(calm * 2 * kill / KILLS).await;
-                server.kill();
+                site.server.kill();
                 changing.await.unwrap()
             }
         };
-        server.run().await;
-        let zone = server.zone();
-        let found = read(&zone).await;
+        site.server.run().await;
+        let zone = site.zone();
+        let found = read(zone.as_ref()).await;
         let moved = found == pool(number + 1);
         assert!(moved || found == pool(number), "{found:?}");
-        let with = at(&zone, "_pointsman.www").await;
+        let with = at(zone.as_ref(), "_pointsman.www").await;
         assert_eq!(with, [note(number + usize::from(moved))], "the note goes with it");
+        if held.is_some() {
+            assert!(
+                matches!(said, Err(ApiError::InDoubt { .. })),
+                "sent, and not answered: {said:?}"
+            );
+            assert!(!moved || kill % 4 != 0, "done, and never read");
+        }
         let verdict = match said {
             Ok(()) => {
                 assert!(moved, "done, and not there after the restart");
@@ -306,8 +413,8 @@ pub async fn killed_in_the_midst(program: Program) {
         let so_far = clients.answers();
         until("answers", async || clients.answers() > so_far + CLIENTS).await;
     }
-    println!("{}: {KILLS} kills: {verdicts:?}", program.name());
-    let heard = clients.judge(&format!("{}: {number} flips, {KILLS} kills", program.name()));
+    println!("{}: {KILLS} kills: {verdicts:?}", by.name());
+    let heard = clients.judge(&format!("{}: {number} flips, {KILLS} kills", by.name()));
     assert!(heard.again > 0, "nobody noticed that the server was away");
     assert!(
         verdicts.len() > 1,
@@ -316,7 +423,7 @@ pub async fn killed_in_the_midst(program: Program) {
 }
 
 /// What stands there, once the server answers again.
-async fn read(zone: &pointsman::switch::dns::rfc2136::Rfc2136) -> RecordSet {
+async fn read(zone: &dyn Zone) -> RecordSet {
     let end = Instant::now() + PERSISTS;
     loop {
         match zone.read(&["www.z.example"]).await {
