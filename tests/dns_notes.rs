@@ -16,7 +16,6 @@ mod server;
 use std::sync::Arc;
 use std::time::Instant;
 
-use camino::Utf8PathBuf;
 use pointsman::inventory::{Inventory, Pool};
 use pointsman::remote::Sessions;
 use pointsman::state::noted::Noted;
@@ -24,7 +23,7 @@ use pointsman::state::{Done, Right, Store as _, StoreError, Take, noted};
 use pointsman::switch::Route;
 use pointsman::switch::api::{ApiError, Change};
 use pointsman::switch::dns::{Kind, RecordSet, Replace, Zone as _};
-use server::{Program, Server, WRITER, secret_of};
+use server::{Program, Server, WRITER};
 
 /// Runs that begin at once, and how often.
 const RUNS: usize = 8;
@@ -53,25 +52,7 @@ impl Site {
         };
         server.zone().replace(&[first]).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("compose.yml"),
-            "services:\n  web: {image: a}\n",
-        )
-        .unwrap();
-        let text = format!(
-            "[app]\nname = \"shop\"\npath = \"/srv/shop\"\ncompose = \"compose.yml\"\nidentity = {{ path = \"/version\" }}\n\
-             [pools.blue]\nhosts = [\"127.0.0.1\"]\n[pools.green]\nhosts = [\"127.0.0.2\"]\n\
-             [[checks]]\nname = \"web\"\nport = 80\npath = \"/up\"\n[switch]\nconnector = \"rfc2136\"\n\
-             url = \"http://{SHOP}:1\"\n[switch.dns]\nname = \"{SHOP}\"\nttl = \"5s\"\nnameservers = [\"127.0.0.1:{port}\"]\n\
-             [switch.rfc2136]\nserver = \"127.0.0.1:{port}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"\n",
-            secret_of(WRITER),
-            port = server.port
-        );
-        let file = folder.path().join("production.toml");
-        std::fs::write(&file, text).unwrap();
-        let file = Utf8PathBuf::try_from(file).unwrap();
-        let inventory =
-            Inventory::load(&file, &|_| None).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        let inventory = server.inventory(folder.path(), WRITER, &format!("name = \"{SHOP}\"\n"));
         let sessions = Sessions::new(&inventory.ssh).unwrap();
         Site {
             server,
@@ -182,4 +163,25 @@ async fn a_stale_epoch_changes_nothing() {
     assert_eq!(new.release(&right).await, Ok(Done::AlreadyDone));
     let again = old.acquire(&take("old", 0, None)).await;
     assert_eq!(again, Err(StoreError::Raced { seen: 2 }));
+}
+
+/// What goes on being refused as late is shown at last with what to do about it. (A wildcard's records are read as if they
+/// stood at the name, and compared as if they did not.)
+#[tokio::test]
+async fn what_stays_stale_has_a_cure() {
+    let site = Site::start().await;
+    let dns = "name = \"a.wild.z.example\"\nblue = [\"192.0.2.7\"]\n";
+    let inventory = site.server.inventory(site._folder.path(), WRITER, dns);
+    let noted = noted(&inventory, &site.sessions).unwrap().expect("an API");
+    let moved = noted
+        .write("moving traffic", Some(Route::all(Pool::Green)), None, &|_, _| {
+            Ok(Done::Applied)
+        })
+        .await;
+    let Err(StoreError::Refused { problem, hint }) = moved else {
+        panic!("{moved:?}");
+    };
+    println!("{problem}; {hint}");
+    assert!(problem.contains("or is a wildcard's (NXRRSET)"), "{problem}");
+    assert!(hint.contains("who else writes"), "{hint}");
 }
