@@ -260,3 +260,25 @@ async fn stale_changes_nothing(provider: Provider) {
     let again = old.acquire(&take("old", 0, None)).await;
     assert_eq!(again, Err(StoreError::Raced { seen: 2 }));
 }
+
+/// What goes on being refused as late is shown at last with what to do about it. (A wildcard's records are read as if they
+/// stood at the name, and compared as if they did not.)
+#[tokio::test]
+async fn what_stays_stale_has_a_cure() {
+    let (server, folder) = (Server::start(Program::Bind).await, tempfile::tempdir().unwrap());
+    let dns = "name = \"a.wild.z.example\"\nblue = [\"192.0.2.7\"]\n";
+    let inventory = server.inventory(folder.path(), WRITER, dns);
+    let sessions = Sessions::new(&inventory.ssh).unwrap();
+    let noted = noted(&inventory, &sessions).unwrap().expect("an API");
+    let moved = noted
+        .write("moving traffic", Some(Route::all(Pool::Green)), None, &|_, _| {
+            Ok(Done::Applied)
+        })
+        .await;
+    let Err(StoreError::Refused { problem, hint }) = moved else {
+        panic!("{moved:?}");
+    };
+    println!("{problem}; {hint}");
+    assert!(problem.contains("or is a wildcard's (NXRRSET)"), "{problem}");
+    assert!(hint.contains("who else writes"), "{hint}");
+}

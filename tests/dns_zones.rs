@@ -55,6 +55,10 @@ macro_rules! conforms {
                 suite::refusals_have_their_own_words($program).await;
             }
             #[tokio::test]
+            async fn doctor_rehearses_a_flip() {
+                suite::doctor_rehearses_a_flip($program).await;
+            }
+            #[tokio::test]
             async fn what_was_written_stays() {
                 suite::what_was_written_stays($program).await;
             }

@@ -5,7 +5,7 @@ use crate::plan::Refusal;
 use crate::remote::RemoteError;
 use crate::run::Finished;
 use crate::state::StoreError;
-use crate::switch::api::ApiError;
+use crate::switch::api::{ApiError, WHETHER_DONE};
 
 /// How a command ends.
 #[derive(Debug)]
@@ -108,5 +108,26 @@ fn before_any_step(error: StepError) -> Outcome {
     if outcome.end == End::Failed {
         outcome.end = if in_doubt { End::InDoubt } else { End::Refused };
     }
+    if outcome.end == End::InDoubt {
+        // There is no run to resume or to abort.
+        outcome.hint.get_or_insert_with(|| WHETHER_DONE.to_owned());
+    }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_says_what_to_type() {
+        let doubt = StoreError::InDoubt {
+            at: "the switch".to_owned(),
+            what: "taking the lock",
+            problem: "no answer".to_owned(),
+        };
+        let outcome = Outcome::from(doubt);
+        assert_eq!(outcome.end, End::InDoubt);
+        assert!(outcome.hint.is_some_and(|hint| hint.contains("pointsman status")));
+    }
 }

@@ -114,12 +114,7 @@ impl Noted {
             let late = Instant::now() >= until;
             match error {
                 // Somebody else wrote in between: what they wrote is looked at first.
-                ApiError::Stale { problem } if late && doubt.is_none() => {
-                    return Err(StoreError::Refused {
-                        problem,
-                        hint: "see who else writes there, then try again".to_owned(),
-                    });
-                }
+                ApiError::Stale { .. } if late && doubt.is_none() => return Err(unread(error)),
                 ApiError::Stale { .. } => {}
                 // The same note is read back, or written once more: only one of the two can be taken, as each expects
                 // what stood there before.

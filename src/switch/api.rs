@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use super::{Finding, Route, RouterView};
 use crate::inventory::Inventory;
 
+/// What to type where a doubt is left, and no run to resume.
+pub(crate) const WHETHER_DONE: &str = "see with `pointsman status` whether it was done, then try again";
+
 /// Why an API did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -52,7 +55,8 @@ impl ApiError {
             ApiError::Refused { hint, .. } | ApiError::Unreachable { hint, .. } => {
                 Some(hint.as_str()).filter(|hint| !hint.is_empty())
             }
-            ApiError::Stale { .. } | ApiError::InDoubt { .. } => None,
+            ApiError::Stale { .. } => Some("see who else writes there, then try again"),
+            ApiError::InDoubt { .. } => Some(WHETHER_DONE),
         }
     }
 }

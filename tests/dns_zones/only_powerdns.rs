@@ -71,6 +71,37 @@ async fn two_servers_over_one_database() {
     );
 }
 
+/// It says no to updates altogether as it does to a key that may not make one, signed: the cure names the setting.
+#[tokio::test]
+async fn updates_that_are_switched_off() {
+    for (setting, cure) in [
+        ("dnsupdate=no\n", "`dnsupdate=yes`"),
+        ("allow-dnsupdate-from=192.0.2.0/24\n", "`allow-dnsupdate-from`"),
+    ] {
+        let server = Server::powerdns_with(setting).await;
+        let zone = server.zone();
+        let new = set("www", Kind::A, 5, &["192.0.2.1"]);
+        let error = zone.replace(&change(None, Some(new))).await.unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        println!("{setting}{error}; {hint}");
+        assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
+        assert!(
+            error
+                .to_string()
+                .contains("may not do this in `z.example` (REFUSED)"),
+            "{error}"
+        );
+        assert!(hint.contains(cure), "{hint}");
+        let findings = zone.doctor().await;
+        assert!(
+            findings
+                .iter()
+                .any(|finding| !finding.ok && finding.hint.as_ref().is_some_and(|hint| hint.contains(cure))),
+            "{findings:?}"
+        );
+    }
+}
+
 /// What another server changed is read up to 20 s late, signed and with authority; a change that goes by it is stale. The
 /// second half is the control: without the cache it is read at once.
 #[tokio::test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use camino::Utf8PathBuf;
+use pointsman::inventory::Inventory;
 use pointsman::inventory::provider::{Hmac, Rfc2136 as Settings};
 use pointsman::switch::dns::ask;
 use pointsman::switch::dns::rfc2136::Rfc2136;
@@ -158,6 +160,25 @@ impl Server {
         Rfc2136::new(&settings, zone).unwrap()
     }
 
+    /// An environment whose name is in this zone, changed through `key`. `dns`: lines of `[switch.dns]`.
+    pub fn inventory(&self, folder: &Path, key: &str, dns: &str) -> Inventory {
+        std::fs::write(folder.join("compose.yml"), "services:\n  web: {image: a}\n").unwrap();
+        let text = format!(
+            "[app]\nname = \"shop\"\npath = \"/srv/shop\"\ncompose = \"compose.yml\"\nidentity = {{ path = \"/version\" }}\n\
+             [pools.blue]\nhosts = [\"127.0.0.1\"]\n[pools.green]\nhosts = [\"127.0.0.2\"]\n\
+             [[checks]]\nname = \"web\"\nport = 80\npath = \"/up\"\n[switch]\nconnector = \"rfc2136\"\n\
+             url = \"http://shop.z.example:1\"\n[switch.dns]\nzone = \"{ZONE}\"\nttl = \"5s\"\n\
+             nameservers = [\"127.0.0.1:{port}\"]\n{dns}\
+             [switch.rfc2136]\nserver = \"127.0.0.1:{port}\"\nkey = \"{key}\"\nsecret = \"{}\"\n",
+            secret_of(key),
+            port = self.port
+        );
+        let file = folder.join("production.toml");
+        std::fs::write(&file, &text).unwrap();
+        let file = Utf8PathBuf::try_from(file).unwrap();
+        Inventory::load(&file, &|_| None).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
+    }
+
     fn configure_bind(&self) {
         self.write("z.zone", &zone_file());
         let dir = self.folder.path().display();
@@ -288,7 +309,8 @@ pub fn zone_file() -> String {
     format!(
         "$ORIGIN {ZONE}.\n$TTL 300\n\
          @ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 127.0.0.1\n\
-         blue A 192.0.2.1\ngreen A 192.0.2.2\nmx MX 10 blue\n*.wild A 192.0.2.7\n\
+         blue A 192.0.2.1\ngreen A 192.0.2.2\nmx MX 10 blue\nptr PTR blue\n\
+         loc LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m\n*.wild A 192.0.2.7\n\
          cut TXT \"one \" \"record \" \"in three\"\n"
     )
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
+use pointsman::switch::api::ApiError;
 use pointsman::switch::dns::ask::{self, Answer, ask};
 use pointsman::switch::dns::{Kind, Zone as _};
 use tempfile::TempDir;
 
 use super::process::{Process, free_port, local, until};
-use super::server::{Program, Server, ZONE, named};
+use super::server::{Program, Server, WRITER, ZONE, hmac_of, named, secret_of};
 use super::suite::{change, set};
 
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -160,6 +161,27 @@ async fn a_resolver_keeps_and_stretches_what_it_knows() {
     println!(
         "cache-min-ttl 20: it keeps the old address for {} s more",
         clamped.ttl
+    );
+}
+
+/// A resolver in the place of the primary is told, with what to name instead.
+#[tokio::test]
+async fn a_resolver_takes_no_updates() {
+    let server = Server::start(Program::Bind).await;
+    let (_process, port, _folder) = unbound(server.port, "").await;
+    let zone = server.zone_at(port, ZONE, WRITER, &secret_of(WRITER), hmac_of(WRITER).0);
+    let new = set("www", Kind::A, 5, &["192.0.2.1"]);
+    let error = zone.replace(&change(None, Some(new))).await.unwrap_err();
+    println!("{error}; {:?}", error.hint());
+    assert!(matches!(error, ApiError::Refused { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("takes no dynamic updates (NOTIMP)"),
+        "{error}"
+    );
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        hint.contains("be the zone's primary") && hint.contains("a resolver"),
+        "{hint}"
     );
 }
 

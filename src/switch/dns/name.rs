@@ -232,6 +232,73 @@ impl Name {
             }
         })
     }
+
+    /// What a change replaces.
+    fn sets(&self, seen: &Seen, change: &Change<'_>) -> Result<Vec<Replace>, ApiError> {
+        let before = records::parse(&seen.raw);
+        let policy = self.dns.ttl_s();
+        let old_note = before.iter().find(|set| set.name == self.dns.note).cloned();
+        let new_note = RecordSet {
+            name: self.dns.note.clone(),
+            kind: Kind::Txt,
+            ttl: policy,
+            values: note::split(change.note, self.zone.longest_text()),
+            share: None,
+        };
+        let mut sets = vec![Replace {
+            old: old_note,
+            new: Some(new_note),
+        }];
+        let old: Vec<RecordSet> = before
+            .into_iter()
+            .filter(|set| set.name == self.dns.name)
+            .collect();
+        let to = change.to.or(change.ttl.map(|_| seen.view.live));
+        if let Some(to) = to {
+            let ttl = change.ttl.unwrap_or(policy);
+            let new = match to.settled() {
+                None if self.zone.weighs() => {
+                    records::weighed(&self.dns, &to, ttl).ok_or_else(|| ApiError::Refused {
+                        problem: format!(
+                            "{}: a share is by type of record, and the pools have not the same types: blue {}, green {}",
+                            self.dns.name,
+                            self.dns.blue.join(", "),
+                            self.dns.green.join(", ")
+                        ),
+                        hint: "give both pools records of the same types".to_owned(),
+                    })?
+                }
+                _ => {
+                    let pool = whole(&to).map_err(|problem| ApiError::Refused {
+                        problem,
+                        hint: String::new(),
+                    })?;
+                    records::wanted(&self.dns, pool, ttl)
+                }
+            };
+            sets.extend(records::replaced(&old, &new));
+        }
+        Ok(sets)
+    }
+
+    /// Whether a flip to the other pool would be taken.
+    async fn doctor_flip(&self, seen: &Seen) -> Vec<Finding> {
+        // Another note than the one that stands there: what stays as it is is only compared.
+        let note = format!("{}.", seen.note.as_deref().unwrap_or_default());
+        let change = Change {
+            note: &note,
+            to: Some(Route::all(seen.view.live.live.other())),
+            ttl: None,
+        };
+        match self.sets(seen, &change) {
+            Ok(sets) => self.zone.doctor_flip(&sets).await,
+            Err(error) => vec![bad(&self.router.name, &error)],
+        }
+    }
+}
+
+fn bad(name: &str, error: &ApiError) -> Finding {
+    Finding::bad(name, error.to_string(), error.hint().unwrap_or("see the error"))
 }
 
 #[async_trait]
@@ -301,50 +368,7 @@ impl Api for Name {
     }
 
     async fn change(&self, seen: &Seen, change: &Change<'_>) -> Result<(), ApiError> {
-        let before = records::parse(&seen.raw);
-        let policy = self.dns.ttl_s();
-        let old_note = before.iter().find(|set| set.name == self.dns.note).cloned();
-        let new_note = RecordSet {
-            name: self.dns.note.clone(),
-            kind: Kind::Txt,
-            ttl: policy,
-            values: note::split(change.note, self.zone.longest_text()),
-            share: None,
-        };
-        let mut sets = vec![Replace {
-            old: old_note,
-            new: Some(new_note),
-        }];
-        let old: Vec<RecordSet> = before
-            .into_iter()
-            .filter(|set| set.name == self.dns.name)
-            .collect();
-        let to = change.to.or(change.ttl.map(|_| seen.view.live));
-        if let Some(to) = to {
-            let ttl = change.ttl.unwrap_or(policy);
-            let new = match to.settled() {
-                None if self.zone.weighs() => {
-                    records::weighed(&self.dns, &to, ttl).ok_or_else(|| ApiError::Refused {
-                        problem: format!(
-                            "{}: a share is by type of record, and the pools have not the same types: blue {}, green {}",
-                            self.dns.name,
-                            self.dns.blue.join(", "),
-                            self.dns.green.join(", ")
-                        ),
-                        hint: "give both pools records of the same types".to_owned(),
-                    })?
-                }
-                _ => {
-                    let pool = whole(&to).map_err(|problem| ApiError::Refused {
-                        problem,
-                        hint: String::new(),
-                    })?;
-                    records::wanted(&self.dns, pool, ttl)
-                }
-            };
-            sets.extend(records::replaced(&old, &new));
-        }
-        self.zone.replace(&sets).await
+        self.zone.replace(&self.sets(seen, change)?).await
     }
 
     async fn doctor(&self) -> Vec<Finding> {
@@ -352,6 +376,7 @@ impl Api for Name {
         let mut findings = self.zone.doctor().await;
         match self.read().await {
             Ok(seen) => {
+                findings.extend(self.doctor_flip(&seen).await);
                 let live = seen.view.live.live;
                 let all_up = seen.view.up(live) == self.dns.records(live).len();
                 let words = format!(
@@ -375,11 +400,7 @@ impl Api for Name {
                     ));
                 }
             }
-            Err(error) => findings.push(Finding::bad(
-                name,
-                error.to_string(),
-                error.hint().unwrap_or("see the error"),
-            )),
+            Err(error) => findings.push(bad(name, &error)),
         }
         match self.servers().await {
             Ok(servers) => {

@@ -100,4 +100,10 @@ pub trait Zone: Send + Sync {
 
     /// Looks at what a change will need (credentials, zone, clock), and changes nothing.
     async fn doctor(&self) -> Vec<Finding>;
+
+    /// Looks at whether this change of a flip would be taken, and changes nothing. Nothing is found where a provider has
+    /// no way to tell.
+    async fn doctor_flip(&self, _change: &[Replace]) -> Vec<Finding> {
+        Vec::new()
+    }
 }

@@ -6,6 +6,7 @@ use super::problem::whose;
 use super::{Rfc2136, update};
 use crate::switch::Finding;
 use crate::switch::api::ApiError;
+use crate::switch::dns::Replace;
 
 /// Seconds that the clocks may differ without a word: NTP keeps them within one, and at 300 nothing is taken any more.
 const APART: u64 = 30;
@@ -57,7 +58,7 @@ async fn soa(zone: &Rfc2136) -> Result<(String, Option<i64>), ApiError> {
                 "expected the zone `{}`, found no SOA of that name",
                 zone.zone_text
             ),
-            "let `switch.zone` be a zone of this server, not a name within one",
+            "let `switch.dns.zone` be a zone of this server, not a name within one",
         ));
     };
     let words = format!(
@@ -69,12 +70,37 @@ async fn soa(zone: &Rfc2136) -> Result<(String, Option<i64>), ApiError> {
 }
 
 /// An update that compares one thing that always holds and changes nothing: the server takes the key for updates. What the
-/// key may change is looked at by BIND's `update-policy` only where something is changed: [`Rfc2136::rehearse`].
+/// key may change is looked at by BIND's `update-policy` only where something is changed: [`flip`].
 async fn key(zone: &Rfc2136) -> Result<String, ApiError> {
     let mut message = update::empty(&zone.zone);
     message.add_answer(update::exists(&zone.zone, RecordType::SOA));
     zone.send(message, &format!("`{}` SOA", zone.zone_text)).await?;
     Ok(format!("key {} is taken for updates", zone.key_text))
+}
+
+/// Whether a flip would be taken: what the key may do, and what stands where a CNAME would have to stand alone.
+pub(super) async fn flip(zone: &Rfc2136, change: &[Replace]) -> Vec<Finding> {
+    let mut sets: Vec<String> = change
+        .iter()
+        .flat_map(|set| [&set.old, &set.new])
+        .flatten()
+        .map(|set| format!("`{}` {}", set.name, set.kind))
+        .collect();
+    sets.sort();
+    sets.dedup();
+    let mut findings = vec![match zone.rehearse(change).await {
+        Ok(()) => Finding::good(
+            &zone.server,
+            format!("key {} may change {}", zone.key_text, sets.join(", ")),
+        ),
+        Err(error) => bad(&zone.server, &error),
+    }];
+    findings.extend(
+        zone.in_the_way(change)
+            .await
+            .map(|error| bad(&zone.server, &error)),
+    );
+    findings
 }
 
 fn clocks(server: &str, ahead: i64) -> Finding {

@@ -45,6 +45,15 @@ const ANSWER: Duration = Duration::from_secs(5);
 const LONGEST_TEXT: usize = 4000;
 /// Most bytes of a value that a message shows.
 const SHOWN: usize = 60;
+/// What is no obstacle to a CNAME: what goes in the same change or was written in between, and what signs it (RFC 4034).
+const NOT_IN_THE_WAY: [RecordType; 6] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::RRSIG,
+    RecordType::NSEC,
+    RecordType::NSEC3,
+];
 /// The port of DNS.
 const PORT: u16 = 53;
 
@@ -120,7 +129,8 @@ impl Rfc2136 {
     }
 
     /// Whether the key may make a change, without making it: the change is sent under a condition that never holds. All of
-    /// BIND, Knot and PowerDNS look at what the key may do before they compare anything.
+    /// BIND 9.18, Knot and PowerDNS look at what the key may do before they compare anything; a server that compares first
+    /// would say of every key that it may.
     ///
     /// # Errors
     /// As [`Zone::replace`], but never stale.
@@ -134,6 +144,65 @@ impl Rfc2136 {
                 "the server did what it was told to do only where the zone has no SOA: it compares nothing",
             )),
         }
+    }
+
+    /// What stands where a CNAME would come that has to stand alone, as a refusal. The server does not name it: it says
+    /// YXRRSET, as to somebody who comes late, and where the update does not compare the type BIND and Knot say that all is
+    /// well, and leave the CNAME out. Nothing is found where the questions are not answered: the update's own comparison
+    /// decides then.
+    async fn in_the_way(&self, sets: &[Replace]) -> Option<ApiError> {
+        let some = |set: &&RecordSet| !set.values.is_empty();
+        let comes = |replace: &&Replace| replace.old.as_ref().filter(some).is_none();
+        let new = sets
+            .iter()
+            .filter(comes)
+            .filter_map(|replace| replace.new.as_ref());
+        for set in new.filter(some).filter(|set| set.kind == super::Kind::Cname) {
+            let found = self.beside(&set.name).await.ok()?;
+            if !found.is_empty() {
+                return Some(self.asked().refused(
+                    &format!(
+                        "expected nothing beside the CNAME that `{}` is to have, as a CNAME stands alone, found {}; nothing was \
+                         changed",
+                        set.name,
+                        found.join(", ")
+                    ),
+                    format!(
+                        "give both pools addresses instead of a name (`switch.dns.blue`, `switch.dns.green`), or take those \
+                         records of `{}` away",
+                        set.name
+                    ),
+                ));
+            }
+        }
+        None
+    }
+
+    /// The types at a name that cannot stand beside a CNAME.
+    async fn beside(&self, name: &str) -> Result<Vec<String>, ApiError> {
+        let name = self.name(name)?;
+        // Knot answers ANY with one set of several (RFC 8482), so those that are common are asked for one by one.
+        let kinds = [RecordType::ANY].into_iter().chain(update::BESIDE_A_CNAME);
+        let questions = kinds.map(|kind| update::question(&name, kind)).collect();
+        let mut found = Vec::new();
+        for answer in self.ask(questions).await? {
+            let what = format!("what stands at `{}`", records::text(&name));
+            self.asked().question(&answer, &what)?;
+            let there = answer.message.answers.iter().filter(|record| record.name == name);
+            let kinds = there.map(|record| record.record_type());
+            found.extend(
+                kinds
+                    .filter(|kind| !NOT_IN_THE_WAY.contains(kind))
+                    .map(|kind| match kind {
+                        // As RFC 3597 has it.
+                        RecordType::Unknown(code) => format!("TYPE{code}"),
+                        kind => kind.to_string(),
+                    }),
+            );
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -305,6 +374,9 @@ impl Zone for Rfc2136 {
         if message.answers.is_empty() {
             return Ok(());
         }
+        if let Some(error) = self.in_the_way(sets).await {
+            return Err(error);
+        }
         self.send(message, &expected(sets)).await.map(drop)
     }
 
@@ -314,6 +386,10 @@ impl Zone for Rfc2136 {
 
     async fn doctor(&self) -> Vec<Finding> {
         doctor::look(self).await
+    }
+
+    async fn doctor_flip(&self, change: &[Replace]) -> Vec<Finding> {
+        doctor::flip(self, change).await
     }
 }
 

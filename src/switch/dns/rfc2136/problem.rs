@@ -33,7 +33,7 @@ impl Asked<'_> {
     pub(super) fn in_doubt(&self, problem: &str) -> ApiError {
         ApiError::InDoubt {
             problem: format!(
-                "{}: the update of `{}` was sent, but {problem}",
+                "{}: the update of `{}` was sent, but {problem}; the server's log says what became of it",
                 self.at, self.zone
             ),
         }
@@ -57,9 +57,7 @@ impl Asked<'_> {
         }
         let code = answer.message.response_code;
         if code == ResponseCode::ServFail {
-            return Err(self.in_doubt(
-                "it failed (SERVFAIL), which does not tell whether it had been done; the server's log says why",
-            ));
+            return Err(self.in_doubt("it failed (SERVFAIL), which does not tell whether it had been done"));
         }
         if !answer.proven {
             return Err(self.in_doubt(&format!(
@@ -79,7 +77,9 @@ impl Asked<'_> {
         };
         match code {
             ResponseCode::NoError => Ok(()),
-            ResponseCode::NXRRSet => stale("that a set of them is gone or has other records"),
+            ResponseCode::NXRRSet => {
+                stale("that a set of them is gone, has other records, or is a wildcard's")
+            }
             ResponseCode::YXRRSet => stale("records where there were to be none"),
             ResponseCode::NXDomain => stale("that a name is gone"),
             ResponseCode::YXDomain => stale("a name that was not to be there"),
@@ -156,8 +156,9 @@ impl Asked<'_> {
             ResponseCode::Refused => Some(self.refused(
                 &format!("key {key} may not do this in `{zone}` (REFUSED)"),
                 format!(
-                    "let the server serve `{zone}`, and let the key change it: BIND `update-policy`, Knot `acl` with \
-                     `action: update`, PowerDNS `TSIG-ALLOW-DNSUPDATE`"
+                    "let `switch.rfc2136.server` be the primary of `{zone}`, and let the key change it: BIND `update-policy`, \
+                     Knot `acl` with `action: update`, PowerDNS `TSIG-ALLOW-DNSUPDATE`; PowerDNS says so as well without \
+                     `dnsupdate=yes`, and to an address that `allow-dnsupdate-from` leaves out"
                 ),
             )),
             ResponseCode::NotAuth => Some(self.refused(
@@ -166,7 +167,7 @@ impl Asked<'_> {
             )),
             ResponseCode::NotZone => Some(self.refused(
                 &format!("a name of the change is not in `{zone}` (NOTZONE)"),
-                "let `switch.zone` be the zone that holds the names",
+                "let `switch.dns.zone` be the zone that holds the names",
             )),
             ResponseCode::FormErr => Some(self.refused(
                 "the server does not understand the message (FORMERR)",
@@ -174,7 +175,8 @@ impl Asked<'_> {
             )),
             ResponseCode::NotImp => Some(self.refused(
                 "the server takes no dynamic updates (NOTIMP)",
-                "switch them on: PowerDNS `dnsupdate=yes`",
+                "let `switch.rfc2136.server` be the zone's primary, and one that takes them: BIND, Knot, PowerDNS; a resolver \
+                 and NSD do not",
             )),
             _ => None,
         }

@@ -10,7 +10,7 @@ use crate::switch::dns::{Kind, RecordSet, Replace};
 
 /// What must not stand beside a new CNAME. Nothing else may, but there is no way to say that of a name from which records
 /// are taken in the same message, so the types are named that are common.
-const BESIDE_A_CNAME: [RecordType; 10] = [
+pub(super) const BESIDE_A_CNAME: [RecordType; 18] = [
     RecordType::A,
     RecordType::AAAA,
     RecordType::TXT,
@@ -21,6 +21,14 @@ const BESIDE_A_CNAME: [RecordType; 10] = [
     RecordType::CAA,
     RecordType::HTTPS,
     RecordType::SVCB,
+    RecordType::PTR,
+    RecordType::NAPTR,
+    RecordType::SSHFP,
+    RecordType::TLSA,
+    RecordType::DNAME,
+    RecordType::HINFO,
+    RecordType::CERT,
+    RecordType::OPENPGPKEY,
 ];
 
 /// How TXT records that others wrote are cut into strings, by name and text: servers compare the strings.
