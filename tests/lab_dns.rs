@@ -195,10 +195,9 @@ impl Names {
             .collect();
         let resolvers = resolvers.join(", ");
         let switch = format!(
-            "[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n\
+            "[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", {secondaries}]\n\
              resolvers = [{resolvers}]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
             self.primary.port,
-            self.secondary.1,
             self.primary.port,
             secret_of(WRITER)
         );
@@ -460,6 +459,21 @@ async fn an_address_that_is_silent() {
         packets.trim().parse::<u64>().unwrap() > 0,
         "nothing was dropped: {packets:?}"
     );
+    // A name server that never follows: a flip counts only once all do, so it is led back when `settle` is over. (With the
+    // secondary that follows in its place the same flip is done.)
+    let stuck = Server::start(Program::Bind).await;
+    let first = Replace {
+        old: None,
+        new: Some(names.primary.zone().read(&[SHOP]).await.unwrap().remove(0)),
+    };
+    stuck.zone().replace(&[first]).await.unwrap();
+    let lags = names.asking(&[stuck.port], &[names.resolver.1], 2, "settle = \"2s\"");
+    lags.expect(&["flip"], 11)
+        .says(&[&format!("127.0.0.1:{}", stuck.port)]);
+    assert_eq!(names.led_to(), blue);
+    let follows = names.environment(2, "settle = \"2s\"");
+    follows.expect(&["flip"], 0);
+    assert_ne!(names.led_to(), blue);
 }
 
 /// What makes a deploy by a name stop, with words: a TTL above the inventory's is lowered first; records of somebody else
@@ -548,7 +562,12 @@ async fn ttls_and_strangers() {
     assert_eq!(names.led_to(), addresses(["web1", "web2"]));
     let clamping = unbound(&[names.primary.port], "  cache-min-ttl: 600\n").await;
     assert!(resolve(clamping.1, SHOP).unwrap().1 > 60);
-    let ends = names.asking(&[names.resolver.1, clamping.1], 2, "stragglers = \"end\"");
+    let ends = names.asking(
+        &[names.secondary.1],
+        &[names.resolver.1, clamping.1],
+        2,
+        "stragglers = \"end\"",
+    );
     ends.expect(&["deploy", "v3"], 0).says(&[
         "green is not quiet",
         &format!("127.0.0.1:{}", clamping.1),
