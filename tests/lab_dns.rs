@@ -184,16 +184,16 @@ impl Names {
 
     /// The environment `two-pools` with these names as its switch.
     fn environment(&self, ttl: u32, of_dns: &str) -> Pointsman {
-        self.asking(&[self.resolver.1], ttl, of_dns)
+        self.asking(&[self.secondary.1], &[self.resolver.1], ttl, of_dns)
     }
 
-    /// The same, whose prober asks these resolvers.
-    fn asking(&self, resolvers: &[u16], ttl: u32, of_dns: &str) -> Pointsman {
-        let resolvers: Vec<String> = resolvers
-            .iter()
-            .map(|port| format!("\"127.0.0.1:{port}\""))
-            .collect();
-        let resolvers = resolvers.join(", ");
+    /// The same, with these name servers besides the primary, and a prober that asks these resolvers.
+    fn asking(&self, secondaries: &[u16], resolvers: &[u16], ttl: u32, of_dns: &str) -> Pointsman {
+        let places = |ports: &[u16]| -> String {
+            let all: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+            all.join(", ")
+        };
+        let (secondaries, resolvers) = (places(secondaries), places(resolvers));
         let switch = format!(
             "[switch.dns]\n{of_dns}\nname = \"{SHOP}\"\nttl = \"{ttl}s\"\nnameservers = [\"127.0.0.1:{}\", {secondaries}]\n\
              resolvers = [{resolvers}]\n[switch.rfc2136]\nserver = \"127.0.0.1:{}\"\nkey = \"{WRITER}\"\nsecret = \"{}\"",
