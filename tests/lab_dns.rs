@@ -471,6 +471,9 @@ async fn an_address_that_is_silent() {
     lags.expect(&["flip"], 11)
         .says(&[&format!("127.0.0.1:{}", stuck.port)]);
     assert_eq!(names.led_to(), blue);
+    until("the secondary to follow", Duration::from_secs(20), || {
+        resolve(names.secondary.1, SHOP).is_ok_and(|(led, _)| led == blue)
+    });
     let follows = names.environment(2, "settle = \"2s\"");
     follows.expect(&["flip"], 0);
     assert_ne!(names.led_to(), blue);
