@@ -13,7 +13,7 @@ pub(super) fn warnings(inventory: &Inventory, seen: &Observation, plan: &Plan) -
         warnings.extend(ttl::horizon(inventory, seen, plan.to));
     }
     if plan.has(Action::Flip) {
-        // A deploy's other steps take longer than caches do; whoever flips now waits for nothing else.
+        // A deploy goes on to watch until caches have moved; who flips or rolls back has nothing else that says it.
         if !matches!(plan.intent, Intent::Deploy { .. }) {
             warnings.extend(ttl::moves(inventory, seen, plan.from));
         }

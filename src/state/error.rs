@@ -78,6 +78,7 @@ impl StoreError {
             | StoreError::InDoubt { .. } => None,
         }
     }
+
     /// The error, and what to type next where the store knows, as one text.
     pub fn with_hint(&self) -> String {
         match self.hint() {
