@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 use pointsman::inventory::Ssh;
 use pointsman::remote::{Claim, Fence, Guarded, Output, RemoteError, Script, Server, Session, Sessions};
-use support::lab;
+use support::{Fault, lab, lab_command};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -97,7 +97,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        support::lab_command(&["ssh", "lb1", &format!("rm -rf {}", self.state_dir)]);
+        lab_command(&["ssh", "lb1", &format!("rm -rf {}", self.state_dir)]);
     }
 }
 
@@ -216,10 +216,8 @@ async fn a_mutation_outlives_its_client_and_its_result_is_known() {
     assert!(site.has("runs/run/slow.rc").await);
     let kept = Script::new("cat \"$STATE/runs/run/slow.rc\" \"$STATE/runs/run/slow.out\"")
         .var("STATE", &site.state_dir);
-    assert_eq!(
-        site.session().read(&kept, SOON).await.unwrap().stdout,
-        "3\nsaid\n"
-    );
+    let kept = site.session().read(&kept, SOON).await.unwrap().stdout;
+    assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), ["3", "said"]);
 }
 
 /// What has run is not called refused because its end could not be written down: a migration that fills the disk, for
@@ -237,7 +235,7 @@ async fn what_has_run_and_could_not_be_recorded_is_in_doubt() {
         .session()
         .mutate(&Guarded::new(&fence, "fills"), &script, SOON)
         .await;
-    support::lab_command(&["ssh", "lb1", &format!("chmod 700 {runs}")]);
+    lab_command(&["ssh", "lb1", &format!("chmod 700 {runs}")]);
     assert!(
         matches!(&ended, Err(error @ RemoteError::Unrecorded { .. }) if error.is_in_doubt()),
         "{ended:?}"
@@ -245,6 +243,56 @@ async fn what_has_run_and_could_not_be_recorded_is_in_doubt() {
     assert!(site.has("mark").await, "it had run");
     // Where it can be written the next one is known.
     site.mark("run", 1).await.unwrap();
+}
+
+/// A disk that is full refuses before anything is done, whatever the kind of work; one that the work itself fills up
+/// cannot hide how it ended. (Without the room that the guard takes first a flip was armed on the full disk, and what had
+/// filled the disk was in doubt: seen so, the test fails at both.)
+#[tokio::test]
+async fn a_full_disk_refuses_before_and_hides_nothing_after() {
+    let site = Site::new("full");
+    site.take("run", 1).await;
+    let fence = site.fence("run", 1);
+    let flip =
+        Script::new("prepare() { :; }\ncommit() { : >\"$STATE/flipped\"; }").var("STATE", &site.state_dir);
+    {
+        let _full = Fault::on("home-full", "lb1");
+        for refused in [
+            site.mark("run", 1).await.unwrap_err(),
+            site.session()
+                .arm(&Guarded::new(&fence, "flip"), &flip, SOON)
+                .await
+                .unwrap_err(),
+        ] {
+            assert!(
+                matches!(&refused, RemoteError::Refused { problem, .. } if problem.contains("is the disk full?")),
+                "{refused:?}"
+            );
+        }
+        assert!(!site.has("mark").await, "it was refused and made");
+    }
+    let armed = site
+        .session()
+        .arm(&Guarded::new(&fence, "flip"), &flip, SOON)
+        .await
+        .unwrap();
+    let full = Fault::on("home-full", "lb1");
+    armed.commit(SOON).await.unwrap();
+    assert!(site.has("flipped").await);
+    drop(full);
+    // What the work writes until nothing is left is not told of, and that it failed is.
+    let fills = Script::new("dd if=/dev/zero of=\"$STATE/fill\" bs=64k 2>/dev/null; exit 7")
+        .var("STATE", &site.state_dir);
+    let ended = site
+        .session()
+        .mutate(&Guarded::new(&fence, "fills"), &fills, SOON)
+        .await
+        .unwrap();
+    assert_eq!(ended.code, 7, "{ended:?}");
+    lab_command(&["ssh", "lb1", &format!("rm {}/fill", site.state_dir)]);
+    site.mark("run", 1).await.unwrap();
+    // The home folder is a file system in memory until then.
+    lab_command(&["reset"]);
 }
 
 #[tokio::test]

@@ -39,8 +39,20 @@ seen=0
 case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esac
 
 if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
+# Room for how it ends is taken before anything is done: a disk that is full refuses the work, and one that the work
+# fills up cannot hide whether it was done. `note FILE WORD` writes over the same bytes, whatever the word.
+note() { printf '%-10s\n' "$2" 1<>"$1"; }
+ended() { note "$record.rc.tmp" "$1" && publish "$record.rc"; }
 # Only who may change something here gets a folder: a loser has touched nothing.
-admitted() { mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE/runs/$RUN"; }
+admitted() {
+  mkdir -p "$STATE/runs/$RUN" 2>/dev/null || broken "cannot create $STATE/runs/$RUN"
+  rm -f "$record.rc"
+  noted=$record.rc.tmp
+  [ "$OP" != arm ] || noted="$noted $record.stage"
+  for file in $noted; do
+    { note "$file" preparing; } 2>/dev/null || broken "cannot write $file: is the disk full?"
+  done
+}
 # The intent is durable here before its mutation. A cut write ended without a newline: readers skip it.
 keep_lines() {
   [ -n "$LINES" ] || return 0
@@ -97,13 +109,12 @@ if [ "$OP" = arm ]; then
   # The payload runs in a shell of its own, without the lock's descriptor, so that nothing that it
   # starts can outlive the lock; this shell holds the lock until that one has ended.
   stage=$record.stage
-  echo preparing >"$stage"
   exec 5<&0
   (
     trap 'exit 12' TERM
     eval "$(pm_payload)"
     prepare >"$record.out" 2>"$record.err" </dev/null || exit $?
-    echo armed >"$stage"
+    note "$stage" armed || exit 13
     cat "$record.out"
     verdict armed
     word=
@@ -111,7 +122,7 @@ if [ "$OP" = arm ]; then
     [ "$word" = commit ] || exit 11
     # From here on the work is done even if the client is gone.
     trap '' TERM HUP PIPE
-    echo committing >"$stage"
+    note "$stage" committing || exit 14
     commit >"$record.out" 2>"$record.err" </dev/null
   ) <&5 9>&- &
   inner=$!
@@ -123,12 +134,12 @@ if [ "$OP" = arm ]; then
   code=$?
   kill "$watchdog" 2>/dev/null
   case $(cat "$stage") in
-    committing)
-      printf '%s\n' "$code" | write "$record.rc" && publish "$record.rc"
+    committing*)
+      ended "$code"
       cat "$record.out"
       finish "$code"
       ;;
-    armed) verdict cancelled ;;
+    armed*) verdict cancelled ;;
     *)
       section guard-stderr
       cat "$record.err"
@@ -141,7 +152,7 @@ fi
 (
   trap '' HUP
   pm_payload | timeout -k 5 "$DEADLINE" sh -s >"$record.out" 2>"$record.err" 9>&-
-  printf '%s\n' "$?" | write "$record.rc" && publish "$record.rc"
+  ended "$?"
 ) </dev/null >/dev/null 2>&1 &
 exec 9>&-
 wait $!
@@ -149,6 +160,6 @@ if [ -e "$record.rc" ]; then
   cat "$record.out"
   finish "$(cat "$record.rc")"
 else
-  # It may have been done, and may have failed: nobody can say any more.
+  # It may have been done, and may have failed: nobody can say any more (a folder that was taken away, for one).
   verdict unrecorded
 fi
