@@ -17,6 +17,15 @@ const LONG: Duration = Duration::from_secs(90);
 #[test]
 fn faults_of_a_release_on_its_way() {
     reset("two-pools");
+    // Before the load: an image of 1 GiB that is built and pushed on the machine of the app's hosts takes its processors.
+    for (tag, recipe, filler) in [
+        ("v-moved", "v2", "random:4k"),
+        ("v-other", "v3", "random:4k"),
+        ("v-big", "v2", "random:8M"),
+        ("v-zeros", "v2", "zeros:1G"),
+    ] {
+        lab_command(&["release", tag, recipe, filler]);
+    }
     let pointsman = Pointsman::new("two-pools");
     pointsman.expect(&["deploy", "v1"], 0);
     let load = Load::start(&routers("ROUTER_URLS"), "/version", 50);
@@ -57,8 +66,6 @@ fn digests(pointsman: &Pointsman, tag: &str) -> String {
 /// try again, and both get what the tag named when the run was planned. With one try (PULL_TRIES) the run ends with 10;
 /// pulling by tag gets the other image (seen by hand).
 fn a_tag_that_moves_while_the_registry_is_away(pointsman: &Pointsman) {
-    lab_command(&["release", "v-moved", "v2", "random:4k"]);
-    lab_command(&["release", "v-other", "v3", "random:4k"]);
     let planned = digests(pointsman, "v-moved");
     let hosts = ["web1", "web2"];
     let refused = hosts.map(|host| Fault::on("registry-refused", host));
@@ -100,7 +107,6 @@ fn logins(host: &str) -> usize {
 /// nothing arrives any more: the pull is ended with words, and tried again. The other host had its image long before.
 /// Without `pull_watch` the second run waits for its deadline of ten minutes (seen by hand).
 fn a_pull_that_is_killed_and_one_that_stalls() {
-    lab_command(&["release", "v-big", "v2", "random:8M"]);
     let stall = "[app]\npull_stall = \"8s\"\n";
     let pointsman = changed("stalls", &[("common.toml", "[app]\n", stall)]);
     let pulling = || {
@@ -143,7 +149,6 @@ fn a_pull_that_is_killed_and_one_that_stalls() {
 /// Row 36: an image that is small to fetch and too large to unpack. The host is named, what was unpacked of it is
 /// removed, nothing was migrated, and the pool that serves does not notice.
 fn a_disk_that_is_full_in_the_middle_of_a_pull() {
-    lab_command(&["release", "v-zeros", "v2", "zeros:1G"]);
     let _full = Fault::on("disk-full", "web2");
     let filler = "/var/lib/docker/.lab-filler";
     let free = || {

@@ -147,16 +147,6 @@ start_host() {
   docker run "${args[@]}" "$image" >/dev/null
 }
 
-# As many servers have as many processors; here one group of containers has the weight of one process of the machine, so
-# that an image that is built or pushed takes the app's processor for a second at a time. With this each host has the
-# weight of a process. (cgroup v2 under systemd gives each container a group beside the others: nothing to do there.)
-weigh_hosts() {
-  local group
-  group=$(sed -n 's#^[0-9]*:cpu\(,cpuacct\)\?:##p' "/proc/$(docker inspect -f '{{.State.Pid}}' "$(box lb1)")/cgroup")
-  group=/sys/fs/cgroup/cpu${group%/*}
-  [[ ! -w $group/cpu.shares || $group == /sys/fs/cgroup/cpu ]] || echo $((1024 * ${#ALL_HOSTS[@]})) >"$group/cpu.shares"
-}
-
 drop_volume() {
   local loop
   have_volume "$1" || return 0
