@@ -11,24 +11,23 @@
 //! Records that a wildcard stands in for are read as if they stood at the name, and compared as if they did not: a change
 //! there is always stale.
 
+mod beside;
 mod doctor;
 mod key;
 pub(super) mod link;
 pub(super) mod problem;
 pub(super) mod records;
+mod talk;
 mod update;
 
 use std::fmt;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
-use tokio::time::timeout;
 
-use self::key::{Answer, Key, Signed};
-use self::link::Link;
+use self::key::Key;
 use self::problem::Asked;
 use self::update::Cuts;
 use crate::inventory::provider::Rfc2136 as Settings;
@@ -36,24 +35,12 @@ use crate::switch::Finding;
 use crate::switch::api::ApiError;
 use crate::switch::dns::{RecordSet, Replace, Zone};
 
-/// Longest that the answers may take: a server that takes updates answers within milliseconds, and one that writes to a
-/// disk that hangs, or passes an update on to another, is better told than waited for.
-const ANSWER: Duration = Duration::from_secs(5);
 /// Most bytes of one text. An update holds each text twice (what stands there and what comes) and a message at most 65,535
 /// bytes, and those who only read DNS over UDP get the first 1,232 of an answer; so several texts of this length fit, and
 /// no server's store (PowerDNS keeps a record in one column) is near its end.
 const LONGEST_TEXT: usize = 4000;
 /// Most bytes of a value that a message shows.
 const SHOWN: usize = 60;
-/// What is no obstacle to a CNAME: what goes in the same change or was written in between, and what signs it (RFC 4034).
-const NOT_IN_THE_WAY: [RecordType; 6] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::CNAME,
-    RecordType::RRSIG,
-    RecordType::NSEC,
-    RecordType::NSEC3,
-];
 /// The port of DNS.
 const PORT: u16 = 53;
 
@@ -146,65 +133,6 @@ impl Rfc2136 {
         }
     }
 
-    /// What stands where a CNAME would come that has to stand alone, as a refusal. The server does not name it: it says
-    /// YXRRSET, as to somebody who comes late, and where the update does not compare the type BIND and Knot say that all is
-    /// well, and leave the CNAME out. Nothing is found where the questions are not answered: the update's own comparison
-    /// decides then.
-    async fn in_the_way(&self, sets: &[Replace]) -> Option<ApiError> {
-        let some = |set: &&RecordSet| !set.values.is_empty();
-        let comes = |replace: &&Replace| replace.old.as_ref().filter(some).is_none();
-        let new = sets
-            .iter()
-            .filter(comes)
-            .filter_map(|replace| replace.new.as_ref());
-        for set in new.filter(some).filter(|set| set.kind == super::Kind::Cname) {
-            let found = self.beside(&set.name).await.ok()?;
-            if !found.is_empty() {
-                return Some(self.asked().refused(
-                    &format!(
-                        "expected nothing beside the CNAME that `{}` is to have, as a CNAME stands alone, found {}; nothing was \
-                         changed",
-                        set.name,
-                        found.join(", ")
-                    ),
-                    format!(
-                        "give both pools addresses instead of a name (`switch.dns.blue`, `switch.dns.green`), or take those \
-                         records of `{}` away",
-                        set.name
-                    ),
-                ));
-            }
-        }
-        None
-    }
-
-    /// The types at a name that cannot stand beside a CNAME.
-    async fn beside(&self, name: &str) -> Result<Vec<String>, ApiError> {
-        let name = self.name(name)?;
-        // Knot answers ANY with one set of several (RFC 8482), so those that are common are asked for one by one.
-        let kinds = [RecordType::ANY].into_iter().chain(update::BESIDE_A_CNAME);
-        let questions = kinds.map(|kind| update::question(&name, kind)).collect();
-        let mut found = Vec::new();
-        for answer in self.ask(questions).await? {
-            let what = format!("what stands at `{}`", records::text(&name));
-            self.asked().question(&answer, &what)?;
-            let there = answer.message.answers.iter().filter(|record| record.name == name);
-            let kinds = there.map(|record| record.record_type());
-            found.extend(
-                kinds
-                    .filter(|kind| !NOT_IN_THE_WAY.contains(kind))
-                    .map(|kind| match kind {
-                        // As RFC 3597 has it.
-                        RecordType::Unknown(code) => format!("TYPE{code}"),
-                        kind => kind.to_string(),
-                    }),
-            );
-        }
-        found.sort();
-        found.dedup();
-        Ok(found)
-    }
-
     fn asked(&self) -> Asked<'_> {
         Asked {
             at: &self.server,
@@ -235,90 +163,6 @@ impl Rfc2136 {
             self.asked()
                 .refused(&problem, "see what the inventory says of it")
         })
-    }
-
-    fn sign(&self, message: Message) -> Result<Signed, ApiError> {
-        let too_long = |problem: &str| self.asked().refused(problem, "change less at once");
-        let signed = self.key.sign(message).map_err(|problem| too_long(&problem))?;
-        if signed.bytes.len() > usize::from(u16::MAX) {
-            return Err(too_long(&format!(
-                "the update has {} bytes, and a message holds {}",
-                signed.bytes.len(),
-                u16::MAX
-            )));
-        }
-        Ok(signed)
-    }
-
-    async fn link(&self) -> Result<Link, ApiError> {
-        let link = Link::open(&self.server).await;
-        link.map_err(|problem| self.asked().unreachable(&problem))
-    }
-
-    /// Sends messages. An error says that none was sent as a whole.
-    async fn tell(&self, link: &mut Link, messages: &[&[u8]]) -> Result<(), ApiError> {
-        match timeout(ANSWER, link.send(messages)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(problem)) => Err(self.asked().unreachable(&problem)),
-            Err(_) => Err(self
-                .asked()
-                .unreachable(&format!("it took nothing within {} s", ANSWER.as_secs()))),
-        }
-    }
-
-    /// Sends one update, and says what its answer means.
-    async fn send(&self, message: Message, expected: &str) -> Result<Answer, ApiError> {
-        let asked = self.asked();
-        let signed = self.sign(message)?;
-        let mut link = self.link().await?;
-        self.tell(&mut link, &[&signed.bytes]).await?;
-        // From here on it may have been done.
-        let bytes = match timeout(ANSWER, link.receive()).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(problem)) => return Err(asked.in_doubt(&format!("no answer came: {problem}"))),
-            Err(_) => {
-                return Err(asked.in_doubt(&format!("no answer came within {} s", ANSWER.as_secs())));
-            }
-        };
-        let answer = self
-            .key
-            .read(&bytes, &signed)
-            .map_err(|problem| asked.in_doubt(&format!("the answer cannot be used: {problem}")))?;
-        asked.update(&answer, expected)?;
-        Ok(answer)
-    }
-
-    /// Asks all of these at once over one connection; the answers in the order of the questions.
-    async fn ask(&self, questions: Vec<Message>) -> Result<Vec<Answer>, ApiError> {
-        let asked = self.asked();
-        let mut signed: Vec<Signed> = Vec::new();
-        for mut question in questions {
-            // Answers may come in any order, and are told apart by their ids.
-            while signed.iter().any(|other| other.id == question.id) {
-                question.metadata.id = question.metadata.id.wrapping_add(1);
-            }
-            signed.push(self.sign(question)?);
-        }
-        let mut link = self.link().await?;
-        let bytes: Vec<&[u8]> = signed.iter().map(|one| one.bytes.as_slice()).collect();
-        self.tell(&mut link, &bytes).await?;
-        let mut answers: Vec<Option<Answer>> = signed.iter().map(|_| None).collect();
-        let all = async {
-            while answers.iter().any(Option::is_none) {
-                let bytes = link.receive().await?;
-                let id = bytes.get(..2).map(|id| u16::from_be_bytes([id[0], id[1]]));
-                let Some(number) = signed.iter().position(|one| Some(one.id) == id) else {
-                    return Err("an answer belongs to no question".to_owned());
-                };
-                answers[number] = Some(self.key.read(&bytes, &signed[number])?);
-            }
-            Ok(())
-        };
-        match timeout(ANSWER, all).await {
-            Ok(Ok(())) => Ok(answers.into_iter().flatten().collect()),
-            Ok(Err(problem)) => Err(asked.unreachable(&format!("no good answer came: {problem}"))),
-            Err(_) => Err(asked.unreachable(&format!("no answer came within {} s", ANSWER.as_secs()))),
-        }
     }
 
     /// Keeps how the TXT records at a name are cut.
