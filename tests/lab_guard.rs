@@ -265,7 +265,7 @@ async fn a_full_disk_refuses_before_and_hides_nothing_after() {
                 .unwrap_err(),
         ] {
             assert!(
-                matches!(&refused, RemoteError::Refused { problem, .. } if problem.contains("is the disk full?")),
+                matches!(&refused, RemoteError::Refused { problem, .. } if problem.contains("is a disk full")),
                 "{refused:?}"
             );
         }

@@ -50,7 +50,7 @@ admitted() {
   noted=$record.rc.tmp
   [ "$OP" != arm ] || noted="$noted $record.stage"
   for file in $noted; do
-    { note "$file" preparing; } 2>/dev/null || broken "cannot write $file: is the disk full?"
+    { note "$file" preparing; } 2>/dev/null || broken "cannot write $file: is a disk full, or read-only?"
   done
 }
 # The intent is durable here before its mutation. A cut write ended without a newline: readers skip it.
