@@ -14,7 +14,7 @@ use std::process::Command;
 
 use between::{Between, Fault};
 use pointsman::inventory::Pool;
-use pointsman::remote::Output;
+use pointsman::remote::{Output, Script};
 use pointsman::switch::haproxy::Haproxy;
 use pointsman::switch::{Route, RouterView, Scripted};
 use router::{BEFORE, Router};
@@ -24,6 +24,15 @@ const AFTER: &str =
 
 fn to(pool: Pool) -> Route {
     Route::all(pool)
+}
+
+/// The script that moves lb1 to a pool.
+fn flip_to(haproxy: &Haproxy, pool: Pool) -> Script {
+    haproxy.flip_script("lb1", &to(pool)).expect("a script")
+}
+
+fn arm(router: &Router, pool: Pool) -> Result<shell::Armed, String> {
+    shell::arm(&flip_to(&router.haproxy(), pool), None)
 }
 
 fn view(router: &Router) -> RouterView {
@@ -91,10 +100,7 @@ fn a_flip_moves_memory_and_file_whatever_speaks_to_the_socket() {
             (Pool::Green, AFTER.to_owned()),
             (Pool::Blue, AFTER.replace("shop green:green", "shop blue:blue")),
         ] {
-            let armed = shell::arm(
-                &router.haproxy().flip_script("lb1", &to(pool)).expect("a script"),
-                Some(&path),
-            );
+            let armed = shell::arm(&flip_to(&router.haproxy(), pool), Some(&path));
             let armed = armed.unwrap_or_else(|problem| panic!("{helper}: {problem}"));
             assert_ne!(router.map(), map, "{helper}: nothing moves before the word");
             assert_ne!(router.get(), pool.as_str());
@@ -121,14 +127,7 @@ fn a_worker_that_a_reload_left_behind_is_moved_too() {
     router.reload();
     let (_, old) = router.workers().expect("workers");
     assert_eq!(old.len(), 1, "the old worker waits for its request");
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(view.workers.len(), 1);
     assert_eq!(view.workers[0].pid, old[0]);
@@ -172,14 +171,7 @@ fn what_an_older_worker_has_in_progress_is_counted() {
 fn a_reload_between_the_preparation_and_the_word() {
     let router = Router::start();
     let early = router.half_a_request();
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     router.reload();
     let view = moved(&armed.commit(), Pool::Green);
     assert_eq!(
@@ -207,14 +199,7 @@ fn an_older_worker_that_disagrees_is_drift() {
     let seen = view(&router);
     assert!(!seen.is_all(Pool::Blue));
     assert_eq!(seen.drift(), Some(format!("another worker ({old}) serves green")));
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Blue))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Blue).expect("armed");
     moved(&armed.commit(), Pool::Blue);
     assert!(
         view(&router).is_all(Pool::Blue),
@@ -240,14 +225,7 @@ fn a_value_that_is_only_in_memory_is_drift() {
 #[test]
 fn a_key_that_was_not_there_is_added() {
     let router = Router::start_with("other blue:blue:0");
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(router.map(), "other blue:blue:0\nshop green:green:0\n");
     assert_eq!(router.get(), "green");
@@ -275,14 +253,7 @@ fn another_apps_flip_in_between_is_kept() {
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         fs::write(router.path("map/pools.map"), BEFORE).expect("written");
-        let armed = shell::arm(
-            &router
-                .haproxy()
-                .flip_script("lb1", &to(Pool::Green))
-                .expect("a script"),
-            Some(&path),
-        )
-        .expect("armed");
+        let armed = shell::arm(&flip_to(&router.haproxy(), Pool::Green), Some(&path)).expect("armed");
         let theirs = BEFORE.replace("last blue:blue:0", "last green:green:0");
         fs::write(router.path("map/pools.map"), &theirs).expect("written");
         moved(&armed.commit(), Pool::Green);
@@ -298,14 +269,7 @@ fn another_apps_flip_in_between_is_kept() {
 #[test]
 fn our_own_line_changed_by_hand_stops_the_flip() {
     let router = Router::start();
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     let theirs = BEFORE.replace("shop   blue:blue:0", "shop   blue:green:10");
     fs::write(router.path("map/pools.map"), &theirs).expect("written");
     let problem = not_done(&armed.commit());
@@ -328,14 +292,7 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         "frontend web\n    bind nowhere at all\n",
     )
     .expect("written");
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     moved(&armed.commit(), Pool::Green);
     assert_eq!(
         router.workers().expect("workers").0,
@@ -348,14 +305,7 @@ fn a_broken_configuration_keeps_no_flip_from_its_end() {
         router.log().contains("Error(s) found in configuration file")
     });
     router.wait("the master's answer", || router.workers().is_some());
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Blue))
-            .expect("a script"),
-        None,
-    )
-    .unwrap_or_else(|problem| panic!("{problem}"));
+    let armed = arm(&router, Pool::Blue).unwrap_or_else(|problem| panic!("{problem}"));
     moved(&armed.commit(), Pool::Blue);
     assert_eq!((router.get().as_str(), router.left_behind()), ("blue", 0));
 }
@@ -368,10 +318,7 @@ fn what_is_refused_is_put_back() {
         &router.path("admin.sock"),
         Fault::Refuse,
     );
-    let script = router
-        .haproxy_by("between.sock")
-        .flip_script("lb1", &to(Pool::Green))
-        .expect("a script");
+    let script = flip_to(&router.haproxy_by("between.sock"), Pool::Green);
     for helper in ["perl", "python3", "socat"] {
         let Some(path) = router.only(helper) else { continue };
         let before = between.fired();
@@ -395,10 +342,7 @@ fn a_command_that_may_still_arrive_is_in_doubt() {
         &router.path("admin.sock"),
         Fault::Hang,
     );
-    let script = router
-        .haproxy_by("between.sock")
-        .flip_script("lb1", &to(Pool::Green))
-        .expect("a script");
+    let script = flip_to(&router.haproxy_by("between.sock"), Pool::Green);
     let problem = in_doubt(&shell::arm(&script, None).expect("armed").commit());
     assert!(between.fired() > 0);
     assert!(problem.contains("no answer in time"), "{problem}");
@@ -410,10 +354,7 @@ fn an_answer_that_is_lost_is_read_back() {
     for fault in [Fault::Lose, Fault::Cut] {
         let router = Router::start();
         let between = Between::start(&router.path("between.sock"), &router.path("admin.sock"), fault);
-        let script = router
-            .haproxy_by("between.sock")
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script");
+        let script = flip_to(&router.haproxy_by("between.sock"), Pool::Green);
         moved(&shell::arm(&script, None).expect("armed").commit(), Pool::Green);
         assert_eq!(between.fired(), 1);
     }
@@ -422,14 +363,7 @@ fn an_answer_that_is_lost_is_read_back() {
 #[test]
 fn haproxy_ends_between_the_preparation_and_the_word() {
     let router = Router::start();
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     let workers = router.workers().expect("workers").0;
     router.signal("-KILL");
     for pid in workers {
@@ -452,10 +386,7 @@ fn haproxy_ends_between_the_preparation_and_the_word() {
 #[test]
 fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     let router = Router::start();
-    let refused = |haproxy: &Haproxy| match shell::arm(
-        &haproxy.flip_script("lb1", &to(Pool::Green)).expect("a script"),
-        None,
-    ) {
+    let refused = |haproxy: &Haproxy| match shell::arm(&flip_to(haproxy, Pool::Green), None) {
         Err(problem) => problem.replace(&router.path("").display().to_string(), ""),
         Ok(_) => panic!("armed"),
     };
@@ -469,15 +400,9 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
     insta::assert_snapshot!(refused(&router.haproxy_by("user.sock")), @"user.sock: expected level admin, found user: the flip sets a map");
     insta::assert_snapshot!(refused(&router.haproxy_by("none.sock")), @"none.sock: No such file or directory");
     let path = router.only("true").expect("a path");
-    let output = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        Some(&path),
-    )
-    .err()
-    .expect("refused");
+    let output = shell::arm(&flip_to(&router.haproxy(), Pool::Green), Some(&path))
+        .err()
+        .expect("refused");
     assert!(
         output.contains("expected perl, python3, socat or `nc -U`"),
         "{output}"
@@ -496,10 +421,7 @@ fn what_cannot_be_moved_is_refused_before_anything_is_touched() {
 #[test]
 fn a_flip_that_is_not_carried_out_leaves_nothing() {
     let router = Router::start();
-    let script = router
-        .haproxy()
-        .flip_script("lb1", &to(Pool::Green))
-        .expect("a script");
+    let script = flip_to(&router.haproxy(), Pool::Green);
     let armed = shell::arm(&script, None).expect("armed");
     assert_eq!(router.left_behind(), 2);
     assert_eq!(armed.cut().code, 11);
@@ -546,14 +468,7 @@ fn the_files_mode_is_kept() {
     let router = Router::start();
     let map = router.path("map/pools.map");
     fs::set_permissions(&map, fs::Permissions::from_mode(0o640)).expect("set");
-    let armed = shell::arm(
-        &router
-            .haproxy()
-            .flip_script("lb1", &to(Pool::Green))
-            .expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = arm(&router, Pool::Green).expect("armed");
     moved(&armed.commit(), Pool::Green);
     let mode = fs::metadata(&map).expect("a file").permissions().mode() & 0o777;
     assert_eq!(format!("{mode:o}"), "640");
@@ -572,11 +487,7 @@ fn flips_in_a_storm_of_reloads() {
         let pool = if round % 2 == 0 { Pool::Green } else { Pool::Blue };
         let _early = router.half_a_request();
         let before = router.workers().expect("workers").0;
-        let armed = shell::arm(
-            &router.haproxy().flip_script("lb1", &to(pool)).expect("a script"),
-            None,
-        )
-        .expect("armed");
+        let armed = arm(&router, pool).expect("armed");
         router.signal("-USR2");
         std::thread::sleep(std::time::Duration::from_millis(round * 7 % 60));
         moved(&armed.commit(), pool);
@@ -604,11 +515,7 @@ fn a_master_that_is_away_for_a_moment_is_asked_again() {
     assert!(seen.is_all(Pool::Blue) && seen.workers.len() == 1, "{seen:?}");
     let looked = away.fired();
     assert!(looked > 0, "the fault fired");
-    let armed = shell::arm(
-        &haproxy.flip_script("lb1", &to(Pool::Green)).expect("a script"),
-        None,
-    )
-    .expect("armed");
+    let armed = shell::arm(&flip_to(&haproxy, Pool::Green), None).expect("armed");
     assert_eq!(moved(&armed.commit(), Pool::Green).workers.len(), 1);
     assert!(away.fired() > looked, "the fault fired");
 }

@@ -28,6 +28,20 @@ pub(super) fn targets(inventory: &Inventory) -> Vec<Target> {
     Pool::ALL.into_iter().flat_map(of).collect()
 }
 
+/// A line each, POOL NAME ADDRESS PORT, for scripts that ask the servers themselves.
+pub(super) fn lines(targets: &[Target]) -> String {
+    let line = |target: &Target| {
+        let Target {
+            pool,
+            name,
+            address,
+            port,
+        } = target;
+        format!("{pool} {name} {address} {port}")
+    };
+    targets.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl Target {
     /// `address:port`; IPv6 addresses stand in brackets before a port.
     pub(super) fn endpoint(&self) -> String {

@@ -6,7 +6,7 @@ mod doctor;
 mod nginx;
 pub(super) mod read;
 
-use super::servers::{Target, health, targets};
+use super::servers::{self, Target, health, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted, whole};
 use crate::inventory::Inventory;
 use crate::inventory::balancer::Flag as Settings;
@@ -89,15 +89,8 @@ impl FlagFile {
 
 impl Scripted for FlagFile {
     fn observe_script(&self, _router: &str) -> Script {
-        let line = |target: &Target| {
-            format!(
-                "{} {} {} {}",
-                target.pool, target.name, target.address, target.port
-            )
-        };
-        let servers: Vec<String> = self.targets.iter().map(line).collect();
         self.script(OBSERVE)
-            .var("SERVERS", servers.join("\n"))
+            .var("SERVERS", servers::lines(&self.targets))
             .var("HEALTH", &self.health.0)
             .var("HEALTH_NAME", &self.health.1)
     }

@@ -6,7 +6,7 @@ mod doctor;
 mod options;
 mod read;
 
-use super::servers::{Target, health, targets};
+use super::servers::{self, Target, health, targets};
 use super::{Finding, Reader, Route, RouterView, Scripted, flag, whole};
 use crate::inventory::balancer::KamalProxy as Settings;
 use crate::inventory::{Inventory, Pool};
@@ -121,17 +121,10 @@ impl KamalProxy {
 
 impl Scripted for KamalProxy {
     fn observe_script(&self, _router: &str) -> Script {
-        let line = |target: &Target| {
-            format!(
-                "{} {} {} {}",
-                target.pool, target.name, target.address, target.port
-            )
-        };
-        let servers: Vec<String> = self.targets.iter().map(line).collect();
         self.script(OBSERVE)
             .file("fetch_pl", include_str!("../flag/fetch.pl"))
             .file("fetch_py", include_str!("../flag/fetch.py"))
-            .var("SERVERS", servers.join("\n"))
+            .var("SERVERS", servers::lines(&self.targets))
             .var("HEALTH", &self.health.0)
             .var("HEALTH_NAME", &self.health.1)
     }
