@@ -153,6 +153,14 @@ fn sick_releases_are_refused_and_the_hot_pool_is_never_touched() {
             "v-sick" => ran.says(&["unicorn", "answers 500"]),
             _ => ran.says(&["unicorn"]),
         };
+        if tag == "v-sick" {
+            // Its last lines are lines. (They were one, cut where it was too long.)
+            let text = ran.text();
+            let logged = text.lines().filter(|line| line.starts_with("    | "));
+            let requests = |line: &str| line.matches("\"GET /").count();
+            assert!(logged.clone().count() > 10, "{text}");
+            assert!(logged.clone().all(|line| requests(line) <= 1), "{text}");
+        }
         // Cleaned up: nothing of the sick release runs, and the lock is free.
         for host in ["web1", "web2"] {
             let left = support::lab_command(&["ssh", host, "docker ps -aq"]);

@@ -12,11 +12,11 @@ pub fn logs(project: &Project, service: Option<&str>, tail: u32) -> Script {
         .var("TAIL", tail.to_string())
 }
 
-/// Container names with what each printed, standard output and error as they came.
+/// Each line that was printed, with its container's name before it; standard output and error as they came.
 pub fn parse_logs(output: &Output) -> Vec<(&str, &str)> {
     output
         .sections()
-        .map(|(name, text)| (name, text.trim_end_matches('\n')))
+        .flat_map(|(name, text)| text.lines().map(move |line| (name, line)))
         .collect()
 }
 
@@ -40,13 +40,15 @@ mod tests {
         assert_eq!(
             parse_logs(&output),
             [
-                ("name-c1", "out logs --tail 50 c1\nerr"),
-                ("name-c2", "out logs --tail 50 c2\nerr")
+                ("name-c1", "out logs --tail 50 c1"),
+                ("name-c1", "err"),
+                ("name-c2", "out logs --tail 50 c2"),
+                ("name-c2", "err")
             ]
         );
         assert_eq!(
-            parse_logs(&ask(None)).len(),
-            1,
+            parse_logs(&ask(None)),
+            [("name-c2", "out logs --tail 50 c2"), ("name-c2", "err")],
             "without a service there is no such filter"
         );
     }
