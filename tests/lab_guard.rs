@@ -280,7 +280,7 @@ async fn a_full_disk_refuses_before_and_hides_nothing_after() {
     armed.commit(SOON).await.unwrap();
     assert!(site.has("flipped").await);
     drop(full);
-    // What the work writes until nothing is left is not told of, and that it failed is.
+    // The work itself takes all the room that is left, and its end is known. (With the guard as it was: in doubt.)
     let fills = Script::new("dd if=/dev/zero of=\"$STATE/fill\" bs=64k 2>/dev/null; exit 7")
         .var("STATE", &site.state_dir);
     let ended = site

@@ -40,7 +40,8 @@ case $seen in '' | *[!0-9]*) broken "$STATE/epoch does not hold a number" ;; esa
 
 if [ "$seen" -gt "$EPOCH" ]; then verdict "fenced $seen"; exit 0; fi
 # Room for how it ends is taken before anything is done: a disk that is full refuses the work, and one that the work
-# fills up cannot hide whether it was done. `note FILE WORD` writes over the same bytes, whatever the word.
+# fills up does not hide how it ended, unless the file system puts what is written over in a new place: then it is in
+# doubt. `note FILE WORD` writes over the same bytes, whatever the word.
 note() { printf '%-10s\n' "$2" 1<>"$1"; }
 ended() { note "$record.rc.tmp" "$1" && publish "$record.rc"; }
 # Only who may change something here gets a folder: a loser has touched nothing.
